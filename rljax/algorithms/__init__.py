@@ -1,0 +1,7 @@
+"""Algorithms: each is four pure functions, ``init``, ``update``, ``policy`` and ``act``."""
+
+from rljax.algorithms.base import Algorithm
+from rljax.algorithms.ppo import make_ppo
+from rljax.algorithms.ppo_config import PPOConfig
+
+__all__ = ["Algorithm", "PPOConfig", "make_ppo"]

@@ -1,0 +1,103 @@
+"""What must be decided before JAX starts its first backend: host devices, thread pool, precision, cache.
+
+XLA's CPU client sizes one thread pool when it starts, from the environment variable ``NPROC``
+(default: the number of cores), and shares it between all host devices.  Two things follow:
+
+* A pool with fewer threads than a collective has participants can deadlock (on two cores the
+  default pool does), so with several devices it gets at least twice as many threads as devices.
+* The pool's size decides how XLA splits reductions, hence the low bits of every result.  It is
+  pinned and recorded, so that the same run gives the same bits on machines with other core counts.
+
+With one device a single thread is right: the matrices of reinforcement learning are small, and
+splitting them costs more processor time than it saves.  More cores are used by more devices.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from rljax.core.errors import UserError
+
+_PINNED_BY_US = "RLJAX_PINNED_NPROC"
+_FLAG = re.compile(r"--xla_force_host_platform_device_count=(\d+)")
+
+
+def host_devices_requested() -> int:
+    """Return how many CPU devices the environment asks for (1 when it does not say)."""
+    match = _FLAG.search(os.environ.get("XLA_FLAGS", ""))
+    return int(match.group(1)) if match else int(os.environ.get("JAX_NUM_CPU_DEVICES", "1"))
+
+
+def pool_size(devices: int) -> int:
+    """Return the thread-pool size that is safe for this many CPU devices."""
+    return 1 if devices == 1 else max(4, 2 * devices)
+
+
+def pin_thread_pool(devices: int | None = None) -> None:
+    """Set ``NPROC`` unless the user has; only effective before the first use of a backend."""
+    ours = os.environ.get(_PINNED_BY_US)
+    if "NPROC" in os.environ and os.environ["NPROC"] != ours:
+        return
+    size = str(pool_size(devices or host_devices_requested()))
+    os.environ["NPROC"] = os.environ[_PINNED_BY_US] = size
+
+
+def prepare(devices: int | None = None, cache_dir: str | None = None) -> None:
+    """Configure JAX for a program on ``devices`` local devices.  Call before any JAX computation.
+
+    On a machine without an accelerator ``devices`` host devices are made; with one, the first
+    ``devices`` of what is there are used later by :func:`local_devices`.
+
+    Args:
+        devices: number of devices wanted, or None for all that there are.
+        cache_dir: directory of the persistent compilation cache; an empty string switches it
+            off, None takes ``JAX_COMPILATION_CACHE_DIR`` or the user's cache directory.
+    """
+    import jax
+
+    already_running = backend_initialised()
+    if not already_running:
+        pin_thread_pool(devices)
+        if devices and devices > host_devices_requested() and not _FLAG.search(
+            os.environ.get("XLA_FLAGS", "")
+        ):
+            jax.config.update("jax_num_cpu_devices", devices)
+    # float32 means float32: no silent TF32 on recent GPUs.
+    if jax.config.jax_default_matmul_precision is None:
+        jax.config.update("jax_default_matmul_precision", "highest")
+    if cache_dir is None:
+        cache_dir = os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(
+            Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "rljax" / "xla"
+        )
+    if cache_dir:
+        jax.config.update("jax_compilation_cache_dir", cache_dir)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def backend_initialised() -> bool:
+    """Return whether JAX has started a backend already (then the settings above are fixed)."""
+    from jax._src import xla_bridge
+
+    return bool(xla_bridge._backends)
+
+
+def local_devices(count: int | None = None) -> list:
+    """Return the first ``count`` local devices (all when None).
+
+    Raises:
+        UserError: if there are fewer; says how many there are.
+    """
+    import jax
+
+    there = jax.local_devices()
+    if count is None:
+        return there
+    if not 1 <= count <= len(there):
+        raise UserError(
+            f"devices: {count} asked for, but there {'is' if len(there) == 1 else 'are'} "
+            f"{len(there)} ({there[0].platform}). Choose 1 to {len(there)}."
+        )
+    return there[:count]

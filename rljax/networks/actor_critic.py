@@ -1,0 +1,119 @@
+"""The network of every actor-critic algorithm: feed-forward is recurrent with an empty carry."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from envs_jax.spaces import ACTION_MASK
+from rljax.networks.config import NetworkConfig
+from rljax.networks.heads import ActionHead, make_head
+from rljax.networks.recurrent import Carry, Core, initial_carry
+from rljax.networks.torsos import MLP, Dense, Encoder
+from rljax.ops import Distribution
+
+
+class Tower(nn.Module):
+    """Encoder, torso and core: observation [T, B, ...] -> features [T, B, n]."""
+
+    config: NetworkConfig
+
+    @nn.compact
+    def __call__(self, carry: Carry, observation: Any, reset: jax.Array) -> tuple[Carry, jax.Array]:
+        config = self.config
+        dtype = jnp.dtype(config.compute_dtype)
+        x = Encoder(2, config.activation, config.convolution, config.part_sizes, dtype)(observation)
+        x = MLP(config.hidden_sizes, config.activation, config.layer_norm, dtype)(x)
+        if config.core == "none":
+            return carry, x
+        return Core(config.core, config.core_size, dtype)(carry, x, reset)
+
+
+class ActorCritic(nn.Module):
+    """Policy and value of time-major sequences.
+
+    ``carry`` is {"actor": ..., "critic": ...}, or {"actor": ...} with a shared tower; its parts
+    are empty for feed-forward networks.
+    """
+
+    config: NetworkConfig
+    head: ActionHead
+
+    def setup(self) -> None:
+        config, head = self.config, self.head
+        self.actor = Tower(config)
+        self.critic = Tower(config) if config.separate_value else self.actor
+        self.policy_head = Dense(head.num_outputs, config.policy_scale)
+        self.value_head = Dense(1, 1.0)
+        if head.has_std and config.std == "learned":
+            self.log_std = self.param(
+                "log_std", nn.initializers.constant(math.log(head.initial_std)), (head.size,)
+            )
+
+    def __call__(
+        self, carry: Carry, observation: Any, reset: jax.Array
+    ) -> tuple[Carry, Distribution, jax.Array]:
+        """Evaluate sequences.
+
+        Args:
+            carry: leaves [B, n].
+            observation: leaves [T, B, ...].
+            reset: bool [T, B], whether a step begins an episode.
+
+        Returns:
+            The carry after the last step, distributions [T, B], values float32 [T, B].
+        """
+        actor_carry, features = self.actor(carry["actor"], observation, reset)
+        distribution = self._distribution(features, observation)
+        if not self.config.separate_value:
+            return {"actor": actor_carry}, distribution, self._value(features)
+        critic_carry, features = self.critic(carry["critic"], observation, reset)
+        return (
+            {"actor": actor_carry, "critic": critic_carry},
+            distribution,
+            self._value(features),
+        )
+
+    def act(
+        self, carry: Carry, observation: Any, reset: jax.Array
+    ) -> tuple[Carry, Distribution]:
+        """As ``__call__``, without the value (whose carry is left as it is)."""
+        actor_carry, features = self.actor(carry["actor"], observation, reset)
+        return {**carry, "actor": actor_carry}, self._distribution(features, observation)
+
+    def value(self, carry: Carry, observation: Any, reset: jax.Array) -> jax.Array:
+        """Values float32 [T, B] alone."""
+        tower, name = (
+            (self.critic, "critic") if self.config.separate_value else (self.actor, "actor")
+        )
+        _, features = tower(carry[name], observation, reset)
+        return self._value(features)
+
+    def initial_carry(self, batch: int) -> Carry:
+        """The carry of ``batch`` environments at the start of an episode: zeros."""
+        names = ("actor", "critic") if self.config.separate_value else ("actor",)
+        return {
+            name: initial_carry(self.config.core, self.config.core_size, (batch,)) for name in names
+        }
+
+    def _distribution(self, features: jax.Array, observation: Any) -> Distribution:
+        outputs = self.policy_head(features).astype(jnp.float32)
+        mask = observation.get(ACTION_MASK) if isinstance(observation, dict) else None
+        log_std = None
+        if self.head.has_std and self.config.std == "learned":
+            log_std = self.log_std
+        elif self.head.has_std and self.config.std == "fixed":
+            log_std = jnp.full((self.head.size,), math.log(self.head.initial_std))
+        return self.head.distribution(outputs, log_std, mask)
+
+    def _value(self, features: jax.Array) -> jax.Array:
+        return self.value_head(features).astype(jnp.float32)[..., 0]
+
+
+def make_network(action_space: Any, config: NetworkConfig) -> ActorCritic:
+    """Return the (uninitialised) network for an action space."""
+    return ActorCritic(config, make_head(action_space, config))
