@@ -1,0 +1,1 @@
+"""Small worlds that test one ability each."""
