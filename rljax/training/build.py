@@ -1,0 +1,57 @@
+"""From a config to what runs: environment, algorithm, program."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax
+
+import envs_jax
+from envs_jax.autoreset import AutoReset
+from rljax.algorithms import Algorithm, make_ppo
+from rljax.core.errors import UserError
+from rljax.training.config import Config
+from rljax.training.program import Program
+
+
+def make_env(config: Config) -> tuple[AutoReset, Any]:
+    """Return the auto-resetting environment of a config, and its parameters.
+
+    Raises:
+        UserError: for an unknown environment or parameter.
+    """
+    try:
+        env, params = envs_jax.make(config.env.name, **config.env.params)
+        return AutoReset(env, config.env.reset, config.env.bank_size), params
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+def total_updates(config: Config) -> int:
+    """Return how many updates the step budget takes, rounded up."""
+    return math.ceil(config.total_steps / (config.num_envs * config.ppo.rollout_length))
+
+
+def make_algorithm(config: Config) -> Algorithm:
+    """Return the algorithm of a config, on its environment."""
+    env, params = make_env(config)
+    return make_ppo(
+        env,
+        params,
+        config.network,
+        config.ppo,
+        num_envs=config.num_envs,
+        total_updates=total_updates(config),
+        normalise_observations=config.env.normalise_observations,
+        normalise_rewards=config.env.normalise_rewards,
+        random_phase=config.env.random_phase,
+    )
+
+
+def make_program(config: Config, devices: list[jax.Device]) -> Program:
+    """Return the program of a config on some devices."""
+    seeds = tuple(range(config.seed, config.seed + config.seeds))
+    return Program(
+        make_algorithm(config), config.num_envs, devices, seeds, config.seeds_mode, config.exact
+    )
