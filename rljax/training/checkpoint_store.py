@@ -8,6 +8,8 @@ import os
 import re
 import shutil
 import sys
+import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,8 @@ class Store:
         self.directory = directory
         self._policy = policy
         self._orbax: ocp.CheckpointManager | None = None
-        logging.getLogger("absl").addFilter(_is_no_orbax_error)
+        for logger in ("absl", "asyncio"):
+            logging.getLogger(logger).addFilter(_is_no_orbax_error)
 
     def steps(self) -> list[int]:
         """Steps of the whole checkpoints on disk, oldest first."""
@@ -132,8 +135,10 @@ def _placed(leaf: Any) -> Any:
 
 
 def _is_no_orbax_error(entry: logging.LogRecord) -> bool:
-    # Orbax logs pages of traceback for an error that it raises as well, which is told in one line.
-    return entry.levelno < logging.ERROR or f"{os.sep}orbax{os.sep}" not in entry.pathname
+    # For an error that Orbax raises, which is told in one line, it also logs pages of traceback,
+    # and asyncio some more for what Orbax has left unawaited.
+    where = entry.pathname if entry.name == "absl" else entry.getMessage()
+    return entry.levelno < logging.ERROR or not re.search("orbax|OCDBT", where)
 
 
 def _ignore(*_: Any) -> None:
@@ -149,7 +154,9 @@ def _muted_aftermath() -> Iterator[None]:
     try:
         yield
     except Exception:
-        gc.collect()  # now, not after the hooks are back
+        time.sleep(0.1)  # for the reads still under way to end while the hooks are off
+        with warnings.catch_warnings(action="ignore"):
+            gc.collect()
         raise
     finally:
         sys.unraisablehook, sys.excepthook = hooks

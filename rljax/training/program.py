@@ -16,7 +16,7 @@ from jax.sharding import PartitionSpec as P
 from rljax.algorithms.base import Algorithm
 from rljax.core.errors import UserError
 from rljax.core.mesh import DATA, POPULATION, Shards, make_mesh
-from rljax.core.types import TrainState
+from rljax.core.types import PolicyState, TrainState
 
 MAX_CHUNK = 512
 """Most updates in one call of the program: rows of its metrics buffer."""
@@ -171,6 +171,11 @@ class Program:
         number = jax.device_put(np.int32(updates), NamedSharding(self.mesh, P()))
         result: tuple[TrainState, jax.Array] = compiled(state, number)
         return result
+
+    def policies(self, state: TrainState) -> list[PolicyState]:
+        """Return each member's policy, on the host."""
+        policy = jax.tree.map(np.asarray, self.algorithm.policy(state))
+        return [jax.tree.map(lambda x: x[i], policy) for i in range(len(self.seeds))]
 
 
 def _check_divisible(num_envs: int, devices: int, blocks: int) -> None:

@@ -1,0 +1,1 @@
+"""Evaluation: rollouts of a policy, statistics over runs, policies loaded from run folders."""

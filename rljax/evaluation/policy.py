@@ -1,0 +1,93 @@
+"""A trained policy, from a run folder alone."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from rljax.algorithms.base import Algorithm
+from rljax.core.errors import UserError
+from rljax.core.runtime import local_devices, prepare
+from rljax.core.types import PolicyState
+from rljax.training.build import make_program
+from rljax.training.checkpoint import Checkpoints
+from rljax.training.config import Config
+from rljax.training.run_folder import RunFolder
+
+
+class Policy:
+    """Acts for a batch of environments; jitted.
+
+    Attributes:
+        config: the run's config.
+        env_steps: how long the policy was trained.
+        state: parameters and observation statistics, on the host.
+        algorithm: the pure functions behind it.
+    """
+
+    def __init__(
+        self, config: Config, algorithm: Algorithm, state: PolicyState, env_steps: int
+    ) -> None:
+        self.config, self.algorithm = config, algorithm
+        self.state, self.env_steps = state, env_steps
+        self._act = jax.jit(algorithm.act)
+
+    def initial_carry(self, batch: int) -> Any:
+        """Return the recurrent state at the start of an episode; empty for feed-forward nets."""
+        return self.algorithm.initial_carry(batch)
+
+    def act(
+        self,
+        observation: Any,
+        carry: Any = None,
+        reset: jax.Array | None = None,
+        key: jax.Array | None = None,
+    ) -> tuple[jax.Array, Any]:
+        """Choose actions.
+
+        Args:
+            observation: leaves [B, ...], as the environment gives them.
+            carry: from the previous call; None at the start of an episode.
+            reset: bool [B], whether an observation begins an episode; None: none does.
+            key: PRNG key to sample with; None takes the mode.
+
+        Returns:
+            The environment's actions [B, ...], and the carry for the next call.
+        """
+        batch = jax.tree.leaves(observation)[0].shape[0]
+        if carry is None:
+            carry = self.initial_carry(batch)
+        if reset is None:
+            reset = jnp.zeros(batch, bool)
+        carry, action = self._act(self.state, carry, observation, reset, key)
+        return action, carry
+
+
+def load_policy(
+    run_dir: str | os.PathLike[str], *, env_steps: int | str | None = None, member: int = 0
+) -> Policy:
+    """Load a policy from a run folder.
+
+    Args:
+        run_dir: the run folder.
+        env_steps: which checkpoint: a number of env_steps, "best", or None for the newest good.
+        member: which of the seeds that were trained together.
+
+    Raises:
+        UserError: if there is no such run, checkpoint or member.
+    """
+    prepare()
+    folder = RunFolder.open(run_dir)
+    config = folder.read_config()
+    program = make_program(config, local_devices(1))
+    if not 0 <= member < config.seeds:
+        raise UserError(f"member {member}: the run has {config.seeds}, numbered from 0")
+    with Checkpoints(folder.checkpoints_path) as checkpoints:
+        wanted = checkpoints.best_step() if env_steps == "best" else env_steps
+        if wanted is not None and not isinstance(wanted, int):
+            raise UserError(f"env_steps: got {wanted!r}, expected a number or 'best'")
+        steps, state, _ = checkpoints.restore(program.abstract_state(), wanted)
+    return Policy(config, program.algorithm, program.policies(state)[member], steps)

@@ -1,0 +1,1 @@
+"""Training runs: config, program, loop, checkpoints, run folder."""

@@ -1,0 +1,141 @@
+"""The folder of a run: what was asked for, what happened, and what is needed to go on."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from rljax.core.config import from_dict, load_yaml, to_dict
+from rljax.core.errors import UserError
+from rljax.training.config import Config
+
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "gymnax", "orbax-checkpoint", "numpy")
+
+
+class RunFolder:
+    """Paths and small files of a run.
+
+    ``config.json`` every resolved field · ``environment.json`` versions and devices ·
+    ``metrics.jsonl`` · TensorBoard events · ``checkpoints/`` · ``summary.json``.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    @classmethod
+    def create(cls, path: str | Path | None, config: Config) -> RunFolder:
+        """Make a new run folder.
+
+        Raises:
+            UserError: if it exists and is not empty, or cannot be written.
+        """
+        if path is None:
+            stamp = time.strftime("%Y%m%d-%H%M%S")
+            path = Path("runs") / f"{config.name}-s{config.seed}-{stamp}"
+        folder = cls(path)
+        try:
+            if folder.path.exists() and any(folder.path.iterdir()):
+                raise UserError(
+                    f"run folder {folder.path} exists. Go on with --resume {folder.path}, or "
+                    "choose another --run-dir."
+                )
+            folder.path.mkdir(parents=True, exist_ok=True)
+            folder.write_config(config)
+        except OSError as error:
+            raise UserError(f"run folder {folder.path}: {error.strerror or error}") from None
+        return folder
+
+    @classmethod
+    def open(cls, path: str | Path) -> RunFolder:
+        """Return an existing run folder.
+
+        Raises:
+            UserError: if there is none.
+        """
+        folder = cls(path)
+        if not folder.config_path.is_file():
+            raise UserError(f"no run in {folder.path}: {folder.config_path.name} is missing")
+        return folder
+
+    @property
+    def config_path(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def metrics_path(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def checkpoints_path(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def summary_path(self) -> Path:
+        return self.path / "summary.json"
+
+    def read_config(self) -> Config:
+        """Return the config of the run.
+
+        Raises:
+            UserError: if the file is damaged.
+        """
+        return from_dict(Config, load_yaml(self.config_path))
+
+    def write_config(self, config: Config) -> None:
+        """Store every field of a config."""
+        _write_json(self.config_path, to_dict(config))
+
+    def write_environment(self) -> None:
+        """Store versions, devices and what else decides the numbers."""
+        _write_json(self.path / "environment.json", describe_environment())
+
+    def write_summary(self, summary: dict[str, Any]) -> None:
+        """Store the summary of the run."""
+        _write_json(self.summary_path, summary)
+
+
+def describe_environment() -> dict[str, Any]:
+    """Return versions, devices, git commit and thread-pool size, as JSON types."""
+    import jax
+
+    return {
+        "versions": {"python": platform.python_version()} | {p: _version(p) for p in _PACKAGES},
+        "devices": [
+            f"{device.platform}:{device.id} {device.device_kind}" for device in jax.local_devices()
+        ],
+        "processes": jax.process_count(),
+        "nproc": os.environ.get("NPROC"),
+        "matmul_precision": str(jax.config.jax_default_matmul_precision),
+        "git_commit": _git_commit(),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _git_commit() -> str | None:
+    try:
+        result = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=Path(__file__).parent, capture_output=True, text=True, timeout=5, check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return result.stdout.strip() or None
+
+
+def _write_json(path: Path, value: Any) -> None:
+    """Replace a file as a whole, so that a kill leaves the old or the new one."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(value, indent=2) + "\n")
+    temporary.replace(path)

@@ -1,0 +1,323 @@
+"""Training: the host's part, which launches chunks and, between them, logs, evaluates and saves."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import numpy as np
+
+from rljax.core.config import diff
+from rljax.core.digest import state_digest
+from rljax.core.errors import UserError
+from rljax.core.runtime import local_devices, prepare
+from rljax.core.types import TrainState
+from rljax.evaluation.rollouts import make_evaluation
+from rljax.evaluation.statistics import summarise
+from rljax.tracking import ConsoleSink, JsonlSink, MultiSink, Sink, TensorBoardSink
+from rljax.training.build import make_env, make_program
+from rljax.training.checkpoint import Checkpoints
+from rljax.training.config import RESUMABLE, Config
+from rljax.training.interrupt import Interrupt
+from rljax.training.metrics import Rows
+from rljax.training.plan import Plan, make_plan
+from rljax.training.presets import preset
+from rljax.training.program import MAX_CHUNK, Program
+from rljax.training.run_folder import RunFolder, describe_environment
+from rljax.training.usage import Usage
+
+# Seconds that one chunk should take: short enough to stop in, long enough to hide the host.
+_CHUNK_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """What :func:`train` returns.
+
+    Attributes:
+        run_dir: the run folder.
+        summary: what ``summary.json`` holds.
+        status: "finished", or why the run stopped early.
+    """
+
+    run_dir: Path
+    summary: dict[str, Any]
+    status: str
+
+
+def train(
+    config: Config | str,
+    run_dir: str | os.PathLike[str] | None = None,
+    *,
+    resume: bool | Literal["auto"] = False,
+    time_limit: float | None = None,
+    console: Literal["auto", "bar", "rows", "silent"] = "auto",
+) -> Result:
+    """Train as a config says, and leave a run folder.
+
+    Args:
+        config: a config, or the name of a preset.
+        run_dir: folder of the run; None makes one under ``runs/``.
+        resume: go on from the newest good checkpoint in ``run_dir``; "auto" does so if there is a
+            run in it and starts one otherwise.
+        time_limit: seconds after which to save a checkpoint and stop.
+        console: what to show on stderr: a live bar, rows, nothing, or what fits.
+
+    Raises:
+        UserError: for anything in the arguments that cannot be, in one line.
+    """
+    if isinstance(config, str):
+        config = preset(config)
+    prepare(config.devices)
+    if resume == "auto":
+        resume = run_dir is not None and RunFolder(run_dir).config_path.is_file()
+    if resume and run_dir is None:
+        raise UserError("resume: no run folder given")
+    if resume:
+        assert run_dir is not None
+        folder = RunFolder.open(run_dir)
+        config = _resumed_config(folder.read_config(), config)
+    devices = local_devices(config.devices) if jax.process_count() == 1 else jax.devices()
+    program = make_program(config, devices)
+    if not resume:
+        folder = RunFolder.create(_agreed(run_dir), config) if _leader() else RunFolder(str(run_dir))
+    with Interrupt(time_limit) as interrupt:
+        return _Run(config, program, folder, bool(resume), interrupt, console).run()
+
+
+def _resumed_config(stored: Config, wanted: Config) -> Config:
+    """Return the stored config with those fields of ``wanted`` that may change."""
+    fixed = [path for path in diff(stored, wanted) if path.split(".")[0] not in RESUMABLE]
+    if fixed:
+        old, new = diff(stored, wanted)[fixed[0]]
+        raise UserError(
+            f"resume: {fixed[0]} is {old} in the run and cannot become {new}. "
+            f"Only these may change: {', '.join(RESUMABLE)}."
+        )
+    return wanted
+
+
+def _leader() -> bool:
+    return jax.process_index() == 0
+
+
+def _agreed(run_dir: str | os.PathLike[str] | None) -> str | os.PathLike[str] | None:
+    if run_dir is None and jax.process_count() > 1:
+        raise UserError("several hosts need a --run-dir that all of them share")
+    return run_dir
+
+
+class _Run:
+    """One run in progress."""
+
+    def __init__(
+        self, config: Config, program: Program, folder: RunFolder, resume: bool,
+        interrupt: Interrupt, console: Literal["auto", "bar", "rows", "silent"],
+    ) -> None:
+        self.config, self.program, self.folder = config, program, folder
+        self.interrupt = interrupt
+        self.plan = make_plan(config, program.algorithm.steps_per_update)
+        self.usage = Usage()
+        env, env_params = make_env(config)
+        options = config.evaluation
+        self._evaluate = make_evaluation(
+            program.algorithm, env, env_params, options.episodes, options.greedy, options.max_steps
+        )
+        keep = config.checkpoint
+        self.checkpoints = Checkpoints(
+            folder.checkpoints_path, keep.keep_latest, keep.keep_best, keep.keep_every
+        )
+        self.updates = 0
+        if resume:
+            steps, self.state, _ = self.checkpoints.restore(program.abstract_state())
+            self.updates = steps // self.plan.steps_per_update
+        else:
+            self.state: TrainState = program.init()
+        self.started_at = self.updates
+        self.sinks = self._open_sinks(resume, console)
+        self.evaluation: dict[str, Any] = {}
+        self.latest: dict[str, float] = {}
+
+    def _open_sinks(
+        self, resume: bool, console: Literal["auto", "bar", "rows", "silent"]
+    ) -> MultiSink:
+        if not _leader():
+            return MultiSink([])
+        steps = self.env_steps
+        resumed = steps if resume else None
+        if resume:
+            self.folder.write_config(self.config)
+        self.folder.write_environment()
+        sinks: list[Sink] = [
+            ConsoleSink(
+                self.plan.total * self.plan.steps_per_update, start_step=steps, mode=console
+            ),
+            JsonlSink(self.folder.metrics_path, resumed),
+            TensorBoardSink(self.folder.path, resumed),
+        ]
+        return MultiSink(sinks)
+
+    @property
+    def env_steps(self) -> int:
+        """Steps done, over all environments of one member."""
+        return self.updates * self.plan.steps_per_update
+
+    def run(self) -> Result:
+        """Train to the end or to the first reason to stop."""
+        status = "failed"
+        try:
+            self._announce()
+            status = self._loop()
+            self._save()
+            self.checkpoints.wait()
+            summary = self._summary(status)
+            if _leader():
+                self.folder.write_summary(summary)
+            if status != "finished":
+                self.sinks.text(
+                    f"Stopped ({status}) at {self.env_steps:,} env_steps. "
+                    f"Go on with: python experiments/run.py --resume {self.folder.path}"
+                )
+            return Result(self.folder.path, summary, status)
+        finally:
+            self.sinks.close(status)
+            self.checkpoints.close()
+
+    def _announce(self) -> None:
+        wanted, total = self.config.total_steps, self.plan.total * self.plan.steps_per_update
+        how = "exactly" if wanted == total else f"rounded up from {wanted:,} to whole updates"
+        self.sinks.text(f"{self.config.name}: {total:,} env_steps, {how} -> {self.folder.path}")
+        if self.started_at:
+            self.sinks.text(f"Going on at {self.env_steps:,} env_steps")
+        self.program.compile()
+        self.sinks.text(f"Compiled in {self.program.compile_s:.1f} s")
+
+    def _loop(self) -> str:
+        rows = Rows(self.program.metric_names, self.program.seeds, self.plan)
+        length = 1
+        pending: tuple[int, int, jax.Array] | None = None
+        self.usage.start()
+        while self.updates < self.plan.total:
+            reason = self._agreed_reason()
+            if reason:
+                break
+            count = min(self.plan.next_stop(self.updates) - self.updates, length)
+            began = time.perf_counter()
+            self.state, metrics = self.program.chunk(self.state, count)
+            first, self.updates = self.updates, self.updates + count
+            if pending:  # read the chunk before while this one runs
+                self._log(rows, *pending)
+            pending = (first, count, metrics)
+            jax.block_until_ready(metrics)
+            length = _next_length(length, (time.perf_counter() - began) / count)
+            if self._something_due():
+                self._log(rows, *pending)
+                pending = None
+                if self.config.nonfinite == "stop" and rows.skipped:
+                    return "a loss or gradient was not finite"
+                self._do_due()
+        if pending:
+            self._log(rows, *pending)
+        if rows.skipped and self.config.nonfinite == "stop":
+            return "a loss or gradient was not finite"
+        return "finished" if self.updates >= self.plan.total else str(self.interrupt.reason or reason)
+
+    def _agreed_reason(self) -> str | None:
+        """Why to stop; all processes come to the same answer, or one would wait for ever."""
+        reason = self.interrupt.reason
+        if jax.process_count() == 1:
+            return reason
+        from jax.experimental import multihost_utils
+
+        stop = multihost_utils.process_allgather(np.int32(reason is not None))
+        return (reason or "another host stopped") if stop.any() else None
+
+    def _something_due(self) -> bool:
+        plan, done = self.plan, self.updates
+        return plan.due(plan.evaluate, done) or plan.due(plan.checkpoint, done)
+
+    def _do_due(self) -> None:
+        with self.usage.paused():
+            metric = None
+            if self.plan.due(self.plan.evaluate, self.updates):
+                metric = self._evaluate_members()
+            if self.plan.due(self.plan.checkpoint, self.updates):
+                self._save(metric)
+
+    def _log(self, rows: Rows, first: int, count: int, metrics: jax.Array) -> None:
+        values = np.asarray(metrics)[:, :count]
+        for env_steps, row in rows.add(first, values):
+            self.latest.update(row)
+            self.sinks.log(row, env_steps)
+
+    def _evaluate_members(self) -> float:
+        """Evaluate every member; return the mean over members of the mean return."""
+        policies = self.program.policies(self.state)
+        members = []
+        for seed, policy in zip(self.program.seeds, policies, strict=True):
+            episodes = self._evaluate(policy, seed)
+            member = summarise(episodes.total.tolist())
+            member |= {"seed": seed, "finished": int(episodes.finished.sum())}
+            if episodes.success is not None:
+                member["success"] = float(episodes.success.mean())
+            members.append(member)
+        mean = float(np.mean([member["mean"] for member in members]))
+        row = {
+            "evaluation/return": mean,
+            "evaluation/return_sd": float(np.mean([m["sd"] for m in members])),
+        }
+        if "success" in members[0]:
+            row["evaluation/success"] = float(np.mean([m["success"] for m in members]))
+        if len(members) > 1:
+            row |= {f"seed{m['seed']}/evaluation/return": m["mean"] for m in members}
+        self.evaluation = {"env_steps": self.env_steps, "mean": mean, "members": members}
+        self.latest.update(row)
+        self.sinks.log(row, self.env_steps)
+        return mean
+
+    def _save(self, metric: float | None = None) -> None:
+        if metric is None and self.evaluation.get("env_steps") == self.env_steps:
+            metric = self.evaluation["mean"]
+        self.checkpoints.save(self.env_steps, self.state, metric, {"updates": self.updates})
+
+    def _summary(self, status: str) -> dict[str, Any]:
+        done = self.updates - self.started_at
+        steps = done * self.plan.steps_per_update * len(self.program.seeds)
+        summary: dict[str, Any] = {
+            "status": status,
+            "name": self.config.name,
+            "run_dir": str(self.folder.path),
+            "env_steps": self.env_steps,
+            "total_steps": self.config.total_steps,
+            "updates": self.updates,
+            "seeds": list(self.program.seeds),
+            "compile_s": round(self.program.compile_s, 3),
+        }
+        summary |= self.usage.report(steps)
+        summary["train_return"] = _number(self.latest.get("recent/return"))
+        if self.evaluation:
+            members = self.evaluation["members"]
+            summary["eval_return"] = {
+                "mean": self.evaluation["mean"],
+                "sd": float(np.mean([m["sd"] for m in members])),
+                "episodes": self.config.evaluation.episodes,
+                "env_steps": self.evaluation["env_steps"],
+                "members": members,
+            }
+        summary["best_checkpoint"] = self.checkpoints.best_step()
+        summary["state_digest"] = state_digest(self.state)
+        return summary | describe_environment()
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or not np.isfinite(value) else float(value)
+
+
+def _next_length(length: int, seconds_per_update: float) -> int:
+    """Return how many updates the next chunk should have; it at most doubles."""
+    wanted = int(_CHUNK_SECONDS / max(seconds_per_update, 1e-6))
+    return max(1, min(wanted, 2 * length, MAX_CHUNK))
