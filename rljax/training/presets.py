@@ -8,18 +8,26 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 
 from rljax.core.errors import UserError, nearest
 from rljax.training.config import Config
 
 Preset = Callable[[], Config]
 
+_GROUP = "rljax.presets"
+# Known without its metadata too: a checkout may be used without being installed.
+_OURS = EntryPoint("rljax-lab", "experiments.presets:PRESETS", _GROUP)
+
 
 def available() -> dict[str, Preset]:
     """Return all presets by name, in the order their modules list them."""
+    entries = {entry.name: entry for entry in entry_points(group=_GROUP)}
+    if find_spec(_OURS.module.split(".")[0]):
+        entries.setdefault(_OURS.name, _OURS)
     found: dict[str, Preset] = {}
-    for entry in sorted(entry_points(group="rljax.presets"), key=lambda entry: entry.name):
+    for _, entry in sorted(entries.items()):
         found |= entry.load()
     return found
 
@@ -30,12 +38,20 @@ def preset(name: str) -> Config:
     Raises:
         UserError: if there is none of that name; names the nearest.
     """
-    presets = available()
-    if name not in presets:
-        raise UserError(f"unknown preset {name!r}.{nearest(name, presets)} See run.py --list.")
-    return presets[name]()
+    return _find(name)()
 
 
 def describe(name: str) -> str:
-    """Return a preset's first line of documentation."""
-    return (inspect.getdoc(available()[name]) or "").split("\n")[0]
+    """Return a preset's documentation; its first line says what it is.
+
+    Raises:
+        UserError: as :func:`preset`.
+    """
+    return inspect.getdoc(_find(name)) or ""
+
+
+def _find(name: str) -> Preset:
+    presets = available()
+    if name not in presets:
+        raise UserError(f"unknown preset {name!r}.{nearest(name, presets)} See run.py --list.")
+    return presets[name]
