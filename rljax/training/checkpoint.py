@@ -102,17 +102,19 @@ class Checkpoints:
             UserError: nothing there, nothing good, or saved with other leaves, shapes or dtypes.
         """
         self.wait()
-        damaged = []
+        damaged: dict[int, Exception] = {}
         for step in self._wanted_steps(env_steps):
             try:
                 state, record = self._load(step, abstract_state)
             except records.DamagedError as error:
-                damaged.append(f"{step} ({error})")
-                _log.warning("skipped the damaged checkpoint at %d env steps: %s", step, error)
+                damaged[step] = error
                 continue
+            for bad, problem in damaged.items():  # only now, for the error below names them too
+                _log.warning("skipped the damaged checkpoint at %d env steps: %s", bad, problem)
             self._head = step
             return step, state, record["meta"]
-        raise UserError(f"no good checkpoint in {self.directory}; tried {', '.join(damaged)}")
+        tried = ", ".join(f"{step} ({problem})" for step, problem in damaged.items())
+        raise UserError(f"no good checkpoint in {self.directory}; tried {tried}")
 
     def all_steps(self) -> list[int]:
         """Steps of the whole checkpoints on disk, oldest first, without the save under way."""
