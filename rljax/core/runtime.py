@@ -1,4 +1,6 @@
-"""What must be decided before JAX starts its first backend: host devices, thread pool, precision, cache.
+"""What must be decided before JAX starts its first backend.
+
+That is: host devices, thread pool, precision of products, compilation cache.
 
 XLA's CPU client sizes one thread pool when it starts, from the environment variable ``NPROC``
 (default: the number of cores), and shares it between all host devices.  Two things follow:
@@ -17,6 +19,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from rljax.core.errors import UserError
 
@@ -25,9 +28,11 @@ _FLAG = re.compile(r"--xla_force_host_platform_device_count=(\d+)")
 
 
 def host_devices_requested() -> int:
-    """Return how many CPU devices the environment asks for (1 when it does not say)."""
+    """Return how many CPU devices flags or JAX's options ask for (1 when they do not say)."""
+    import jax
+
     match = _FLAG.search(os.environ.get("XLA_FLAGS", ""))
-    return int(match.group(1)) if match else int(os.environ.get("JAX_NUM_CPU_DEVICES", "1"))
+    return int(match.group(1)) if match else max(1, int(jax.config.values["jax_num_cpu_devices"]))
 
 
 def pool_size(devices: int) -> int:
@@ -84,7 +89,25 @@ def backend_initialised() -> bool:
     return bool(xla_bridge._backends)
 
 
-def local_devices(count: int | None = None) -> list:
+def all_devices(count: int | None = None) -> list[Any]:
+    """Return the first ``count`` devices of every process (all when None).
+
+    Raises:
+        UserError: if there are fewer here; says how many there are.
+    """
+    import jax
+
+    here = local_devices(count)
+    if jax.process_count() == 1:
+        return here
+    everywhere = [
+        [device for device in jax.devices() if device.process_index == process]
+        for process in range(jax.process_count())
+    ]
+    return [device for devices in everywhere for device in devices[:count]]
+
+
+def local_devices(count: int | None = None) -> list[Any]:
     """Return the first ``count`` local devices (all when None).
 
     Raises:

@@ -50,7 +50,18 @@ def make_algorithm(config: Config) -> Algorithm:
 
 
 def make_program(config: Config, devices: list[jax.Device]) -> Program:
-    """Return the program of a config on some devices."""
+    """Return the program of a config on some devices.
+
+    Raises:
+        UserError: for sizes that do not divide, or members spread over several processes.
+    """
+    if config.seeds > 1 and config.seeds_mode == "devices":
+        processes = len({device.process_index for device in devices})
+        if processes > 1:
+            raise UserError(
+                f"seeds_mode devices spreads members over the devices of one process, not of "
+                f"{processes}; choose vmap or map, or run each seed by itself"
+            )
     seeds = tuple(range(config.seed, config.seed + config.seeds))
     return Program(
         make_algorithm(config), config.num_envs, devices, seeds, config.seeds_mode, config.exact

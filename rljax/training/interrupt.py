@@ -10,6 +10,9 @@ from typing import Any, Self
 
 from rljax.core.errors import UserError
 
+REASONS = ("SIGTERM", "SIGINT", "time limit")
+"""What :attr:`Interrupt.reason` may be."""
+
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
@@ -67,7 +70,7 @@ class Interrupt:
 
     @property
     def reason(self) -> str | None:
-        """Why to stop: "SIGTERM", "SIGINT", "time limit", or None to go on."""
+        """Why to stop, one of ``REASONS``, or None to go on."""
         if self._signal is None and self.seconds_left <= 0:
             return "time limit"
         return self._signal

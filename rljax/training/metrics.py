@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-import warnings
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +15,7 @@ class Rows:
 
     A metric's row is its mean over those updates, where it is not NaN (no episode ended, say); a
     metric that is NaN in all of them is left out.  Where rows begin and end depends on the plan
-    only, not on how the run was cut into chunks.
+    only, not on how the run was cut into chunks nor, with :meth:`state`, into processes.
 
     Args:
         names: names of the metrics, in the order of the program's rows.
@@ -23,12 +23,14 @@ class Rows:
         plan: intervals of the run.
 
     Attributes:
-        skipped: gradient steps skipped so far for not being finite.
+        skipped: gradient steps skipped so far for not being finite, by this process.
     """
 
     def __init__(self, names: tuple[str, ...], seeds: tuple[int, ...], plan: Plan) -> None:
         self._names, self._seeds, self._plan = names, seeds, plan
-        self._parts: list[np.ndarray] = []
+        self._sums = np.zeros((len(seeds), len(names)))
+        self._counts = np.zeros((len(seeds), len(names)), np.int64)
+        self._updates = 0  # since the last row, by this process
         self._began = time.perf_counter()
         self.skipped = 0
 
@@ -45,25 +47,46 @@ class Rows:
         self.skipped += int(values[..., self._names.index("update/skipped")].sum())
         rows = []
         for i in range(values.shape[1]):
-            self._parts.append(values[:, i])
+            known = ~np.isnan(values[:, i])
+            # One by one: the bits of a sum must not depend on how many came together.
+            self._sums += np.where(known, values[:, i], 0.0)
+            self._counts += known
+            self._updates += 1
             done = first + i + 1
             if self._plan.due(self._plan.log, done):
                 rows.append((done * self._plan.steps_per_update, self._row()))
         return rows
 
+    def state(self) -> dict[str, Any]:
+        """Return what the row under way has gathered, as JSON types, for a checkpoint."""
+        return {
+            "names": list(self._names),
+            "sums": self._sums.tolist(),
+            "counts": self._counts.tolist(),
+        }
+
+    def go_on(self, state: dict[str, Any]) -> None:
+        """Take up the row of a :meth:`state`, unless the metrics are others by now."""
+        if state.get("names") == list(self._names):
+            self._sums = np.asarray(state["sums"], np.float64)
+            self._counts = np.asarray(state["counts"], np.int64)
+
     def _row(self) -> dict[str, float]:
-        values = np.stack(self._parts, 1).astype(np.float64)  # [members, updates, metrics]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # means of nothing are wanted as NaN
-            members = np.nanmean(values, 1)
-            mean = np.nanmean(members, 0)
+        members = _ratio(self._sums, self._counts)
+        known = ~np.isnan(members)
+        mean = _ratio(np.where(known, members, 0.0).sum(0), known.sum(0))
         row = dict(zip(self._names, mean.tolist(), strict=True))
         if len(members) > 1:
             for seed, member in zip(self._seeds, members.tolist(), strict=True):
                 named = zip(self._names, member, strict=True)
                 row |= {f"seed{seed}/{name}": value for name, value in named}
         now = time.perf_counter()
-        steps = len(self._parts) * self._plan.steps_per_update * len(members)
+        steps = self._updates * self._plan.steps_per_update * len(members)
         row["speed/steps_per_s"] = steps / max(now - self._began, 1e-9)
-        self._parts, self._began = [], now
+        self._sums[:], self._counts[:], self._updates, self._began = 0.0, 0, 0, now
         return {name: value for name, value in row.items() if not np.isnan(value)}
+
+
+def _ratio(total: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Mean, NaN of nothing."""
+    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)

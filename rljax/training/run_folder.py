@@ -25,11 +25,11 @@ class RunFolder:
     ``metrics.jsonl`` · TensorBoard events · ``checkpoints/`` · ``summary.json``.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
 
     @classmethod
-    def create(cls, path: str | Path | None, config: Config) -> RunFolder:
+    def create(cls, path: str | os.PathLike[str] | None, config: Config) -> RunFolder:
         """Make a new run folder.
 
         Raises:
@@ -46,13 +46,13 @@ class RunFolder:
                     "choose another --run-dir."
                 )
             folder.path.mkdir(parents=True, exist_ok=True)
-            folder.write_config(config)
         except OSError as error:
             raise UserError(f"run folder {folder.path}: {error.strerror or error}") from None
+        folder.write_config(config)
         return folder
 
     @classmethod
-    def open(cls, path: str | Path) -> RunFolder:
+    def open(cls, path: str | os.PathLike[str]) -> RunFolder:
         """Return an existing run folder.
 
         Raises:
@@ -135,7 +135,10 @@ def _git_commit() -> str | None:
 
 
 def _write_json(path: Path, value: Any) -> None:
-    """Replace a file as a whole, so that a kill leaves the old or the new one."""
+    """Replace a file as a whole, so that a kill or a full disk leaves the old or the new one."""
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(value, indent=2) + "\n")
-    temporary.replace(path)
+    try:
+        temporary.write_text(json.dumps(value, indent=2) + "\n")
+        temporary.replace(path)
+    except OSError as error:
+        raise UserError(f"could not write {path}: {error.strerror or error}") from None

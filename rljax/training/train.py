@@ -13,8 +13,9 @@ import numpy as np
 
 from rljax.core.config import diff
 from rljax.core.digest import state_digest
+from rljax.core.distributed import gather, is_leader, leader_first
 from rljax.core.errors import UserError
-from rljax.core.runtime import local_devices, prepare
+from rljax.core.runtime import all_devices, prepare
 from rljax.core.types import TrainState
 from rljax.evaluation.rollouts import make_evaluation
 from rljax.evaluation.statistics import summarise
@@ -22,9 +23,9 @@ from rljax.tracking import ConsoleSink, JsonlSink, MultiSink, Sink, TensorBoardS
 from rljax.training.build import make_env, make_program
 from rljax.training.checkpoint import Checkpoints
 from rljax.training.config import RESUMABLE, Config
-from rljax.training.interrupt import Interrupt
+from rljax.training.interrupt import REASONS, Interrupt
 from rljax.training.metrics import Rows
-from rljax.training.plan import Plan, make_plan
+from rljax.training.plan import make_plan
 from rljax.training.presets import preset
 from rljax.training.program import MAX_CHUNK, Program
 from rljax.training.run_folder import RunFolder, describe_environment
@@ -32,6 +33,8 @@ from rljax.training.usage import Usage
 
 # Seconds that one chunk should take: short enough to stop in, long enough to hide the host.
 _CHUNK_SECONDS = 1.0
+
+NOT_FINITE = "a loss or gradient was not finite"
 
 
 @dataclass(frozen=True)
@@ -73,18 +76,20 @@ def train(
     if isinstance(config, str):
         config = preset(config)
     prepare(config.devices)
+    if run_dir is None and (resume is True or jax.process_count() > 1):
+        why = "resume" if resume else "several processes"
+        raise UserError(f"{why}: no run folder given, expected run_dir (one that all share)")
     if resume == "auto":
-        resume = run_dir is not None and RunFolder(run_dir).config_path.is_file()
-    if resume and run_dir is None:
-        raise UserError("resume: no run folder given")
+        exists = run_dir is not None and RunFolder(run_dir).config_path.is_file()
+        resume = bool(gather([exists])[0, 0])
     if resume:
         assert run_dir is not None
         folder = RunFolder.open(run_dir)
         config = _resumed_config(folder.read_config(), config)
-    devices = local_devices(config.devices) if jax.process_count() == 1 else jax.devices()
-    program = make_program(config, devices)
+    program = make_program(config, all_devices(config.devices))
     if not resume:
-        folder = RunFolder.create(_agreed(run_dir), config) if _leader() else RunFolder(str(run_dir))
+        made = leader_first(lambda: RunFolder.create(run_dir, config))
+        folder = made or RunFolder(run_dir or "")
     with Interrupt(time_limit) as interrupt:
         return _Run(config, program, folder, bool(resume), interrupt, console).run()
 
@@ -99,16 +104,6 @@ def _resumed_config(stored: Config, wanted: Config) -> Config:
             f"Only these may change: {', '.join(RESUMABLE)}."
         )
     return wanted
-
-
-def _leader() -> bool:
-    return jax.process_index() == 0
-
-
-def _agreed(run_dir: str | os.PathLike[str] | None) -> str | os.PathLike[str] | None:
-    if run_dir is None and jax.process_count() > 1:
-        raise UserError("several hosts need a --run-dir that all of them share")
-    return run_dir
 
 
 class _Run:
@@ -131,21 +126,25 @@ class _Run:
         self.checkpoints = Checkpoints(
             folder.checkpoints_path, keep.keep_latest, keep.keep_best, keep.keep_every
         )
+        self.state: TrainState
         self.updates = 0
+        self.progress: dict[str, Any] = {}
         if resume:
-            steps, self.state, _ = self.checkpoints.restore(program.abstract_state())
+            steps, self.state, self.progress = self.checkpoints.restore(program.abstract_state())
             self.updates = steps // self.plan.steps_per_update
         else:
-            self.state: TrainState = program.init()
+            self.state = program.init()
         self.started_at = self.updates
+        self.saved_at = self.updates if resume else None
+        self.rows: Rows
+        self.evaluation: dict[str, Any] = self.progress.get("evaluation", {})
+        self.train_return: float | None = self.progress.get("train_return")
         self.sinks = self._open_sinks(resume, console)
-        self.evaluation: dict[str, Any] = {}
-        self.latest: dict[str, float] = {}
 
     def _open_sinks(
         self, resume: bool, console: Literal["auto", "bar", "rows", "silent"]
     ) -> MultiSink:
-        if not _leader():
+        if not is_leader():
             return MultiSink([])
         steps = self.env_steps
         resumed = steps if resume else None
@@ -171,15 +170,19 @@ class _Run:
         status = "failed"
         try:
             self._announce()
+            if self.config.nonfinite == "stop":
+                self._save()  # so that there is a last good one from the first update on
             status = self._loop()
-            self._save()
+            if status != NOT_FINITE:
+                self._save()
             self.checkpoints.wait()
             summary = self._summary(status)
-            if _leader():
+            if is_leader():
                 self.folder.write_summary(summary)
             if status != "finished":
                 self.sinks.text(
-                    f"Stopped ({status}) at {self.env_steps:,} env_steps. "
+                    f"Stopped ({status}) at {self.env_steps:,} env_steps; the newest checkpoint "
+                    f"is at {self.checkpoints.latest():,}. "
                     f"Go on with: python experiments/run.py --resume {self.folder.path}"
                 )
             return Result(self.folder.path, summary, status)
@@ -195,46 +198,42 @@ class _Run:
             self.sinks.text(f"Going on at {self.env_steps:,} env_steps")
         self.program.compile()
         self.sinks.text(f"Compiled in {self.program.compile_s:.1f} s")
+        self.rows = Rows(self.program.metric_names, self.program.seeds, self.plan)
+        self.rows.go_on(self.progress.get("row", {}))
 
     def _loop(self) -> str:
-        rows = Rows(self.program.metric_names, self.program.seeds, self.plan)
-        length = 1
-        pending: tuple[int, int, jax.Array] | None = None
+        """Launch chunks until the end or a reason to stop; return which."""
+        length, reason = 1, None
+        pending: list[tuple[int, int, jax.Array]] = []  # chunks whose metrics are not yet read
         self.usage.start()
-        while self.updates < self.plan.total:
-            reason = self._agreed_reason()
-            if reason:
-                break
+        while self.updates < self.plan.total and reason is None:
             count = min(self.plan.next_stop(self.updates) - self.updates, length)
             began = time.perf_counter()
             self.state, metrics = self.program.chunk(self.state, count)
-            first, self.updates = self.updates, self.updates + count
-            if pending:  # read the chunk before while this one runs
-                self._log(rows, *pending)
-            pending = (first, count, metrics)
+            self._log(pending)  # of the chunk before, while this one runs
+            pending.append((self.updates, count, metrics))
+            self.updates += count
             jax.block_until_ready(metrics)
             length = _next_length(length, (time.perf_counter() - began) / count)
             if self._something_due():
-                self._log(rows, *pending)
-                pending = None
-                if self.config.nonfinite == "stop" and rows.skipped:
-                    return "a loss or gradient was not finite"
-                self._do_due()
-        if pending:
-            self._log(rows, *pending)
-        if rows.skipped and self.config.nonfinite == "stop":
-            return "a loss or gradient was not finite"
-        return "finished" if self.updates >= self.plan.total else str(self.interrupt.reason or reason)
+                self._log(pending)
+                if not self._poisoned():
+                    self._do_due()
+            reason, length = self._agreed(length)
+        self._log(pending)
+        if self._poisoned():
+            return NOT_FINITE
+        return "finished" if reason is None or self.updates == self.plan.total else reason
 
-    def _agreed_reason(self) -> str | None:
-        """Why to stop; all processes come to the same answer, or one would wait for ever."""
-        reason = self.interrupt.reason
-        if jax.process_count() == 1:
-            return reason
-        from jax.experimental import multihost_utils
+    def _poisoned(self) -> bool:
+        return self.config.nonfinite == "stop" and self.rows.skipped > 0
 
-        stop = multihost_utils.process_allgather(np.int32(reason is not None))
-        return (reason or "another host stopped") if stop.any() else None
+    def _agreed(self, length: int) -> tuple[str | None, int]:
+        """Return why to stop and the next chunk's length, the same in all processes."""
+        reason = NOT_FINITE if self._poisoned() else self.interrupt.reason
+        reasons = (None, *REASONS, NOT_FINITE)
+        answers = gather([reasons.index(reason), length])
+        return reasons[answers[:, 0].max()], int(answers[0, 1])
 
     def _something_due(self) -> bool:
         plan, done = self.plan, self.updates
@@ -242,20 +241,20 @@ class _Run:
 
     def _do_due(self) -> None:
         with self.usage.paused():
-            metric = None
             if self.plan.due(self.plan.evaluate, self.updates):
-                metric = self._evaluate_members()
+                self._evaluate_members()
             if self.plan.due(self.plan.checkpoint, self.updates):
-                self._save(metric)
+                self._save()
 
-    def _log(self, rows: Rows, first: int, count: int, metrics: jax.Array) -> None:
-        values = np.asarray(metrics)[:, :count]
-        for env_steps, row in rows.add(first, values):
-            self.latest.update(row)
-            self.sinks.log(row, env_steps)
+    def _log(self, pending: list[tuple[int, int, jax.Array]]) -> None:
+        for first, count, metrics in pending:
+            for env_steps, row in self.rows.add(first, np.asarray(metrics)[:, :count]):
+                self.train_return = row.get("recent/return", self.train_return)
+                self.sinks.log(row, env_steps)
+        pending.clear()
 
-    def _evaluate_members(self) -> float:
-        """Evaluate every member; return the mean over members of the mean return."""
+    def _evaluate_members(self) -> None:
+        """Evaluate every member, on the same episodes in every process."""
         policies = self.program.policies(self.state)
         members = []
         for seed, policy in zip(self.program.seeds, policies, strict=True):
@@ -275,14 +274,22 @@ class _Run:
         if len(members) > 1:
             row |= {f"seed{m['seed']}/evaluation/return": m["mean"] for m in members}
         self.evaluation = {"env_steps": self.env_steps, "mean": mean, "members": members}
-        self.latest.update(row)
         self.sinks.log(row, self.env_steps)
-        return mean
 
-    def _save(self, metric: float | None = None) -> None:
-        if metric is None and self.evaluation.get("env_steps") == self.env_steps:
-            metric = self.evaluation["mean"]
-        self.checkpoints.save(self.env_steps, self.state, metric, {"updates": self.updates})
+    def _save(self) -> None:
+        """Save all that the run needs to go on as if it had not stopped; once for each step."""
+        if self.saved_at == self.updates:
+            return
+        current = self.evaluation.get("env_steps") == self.env_steps
+        progress = {
+            "updates": self.updates,
+            "row": self.rows.state(),
+            "evaluation": self.evaluation,
+            "train_return": self.train_return,
+        }
+        metric = self.evaluation["mean"] if current else None
+        self.checkpoints.save(self.env_steps, self.state, metric, progress)
+        self.saved_at = self.updates
 
     def _summary(self, status: str) -> dict[str, Any]:
         done = self.updates - self.started_at
@@ -298,7 +305,8 @@ class _Run:
             "compile_s": round(self.program.compile_s, 3),
         }
         summary |= self.usage.report(steps)
-        summary["train_return"] = _number(self.latest.get("recent/return"))
+        summary["train_return"] = _number(self.train_return)
+        summary["skipped_steps"] = int(np.asarray(self.state.skipped).sum())
         if self.evaluation:
             members = self.evaluation["members"]
             summary["eval_return"] = {
