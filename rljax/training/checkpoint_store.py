@@ -72,13 +72,16 @@ class Store:
             DamagedError: they cannot be read, by this or another process.
         """
         state, reason = None, None
-        try:
-            item = ocp.args.StandardRestore(jax.tree.map(_placed, abstract))
-            args = ocp.args.Composite(**{_STATE: item})
-            with _muted_aftermath():
+        item = ocp.args.StandardRestore(jax.tree.map(_placed, abstract))
+        with _muted():
+            try:
+                args = ocp.args.Composite(**{_STATE: item})
                 state = self._manager().restore(step, args=args)[_STATE]
-        except Exception as error:  # Orbax raises many unrelated types for damaged files
-            reason = one_line(error)
+            except Exception as error:  # Orbax raises many unrelated types for damaged files
+                reason = one_line(error)
+            if reason is not None:
+                time.sleep(0.1)  # for the reads still under way to end
+                gc.collect()
         if not _everywhere(reason is None):
             raise DamagedError(reason or "another process could not read it")
         return state
@@ -146,18 +149,14 @@ def _ignore(*_: Any) -> None:
 
 
 @contextlib.contextmanager
-def _muted_aftermath() -> Iterator[None]:
+def _muted() -> Iterator[None]:
     # Behind the first read that fails Orbax abandons the others, whose exceptions nobody can catch:
     # Python would print pages of them around the one line that matters.
     hooks = sys.unraisablehook, sys.excepthook
     sys.unraisablehook, sys.excepthook = _ignore, _ignore
     try:
-        yield
-    except Exception:
-        time.sleep(0.1)  # for the reads still under way to end while the hooks are off
-        with warnings.catch_warnings(action="ignore"):
-            gc.collect()
-        raise
+        with warnings.catch_warnings(action="ignore", category=RuntimeWarning):
+            yield
     finally:
         sys.unraisablehook, sys.excepthook = hooks
 

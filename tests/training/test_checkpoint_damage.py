@@ -191,8 +191,8 @@ def test_a_full_disk_is_told_in_one_line(tmp_path: Path, how: str, reason: str) 
             pytest.skip("may not mount a small file system here")
     run = subprocess.run(script, env=_environment(), capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
-    # No traceback of Orbax; TensorStore may print one of its own, "Event loop is closed".
-    assert "orbax" not in run.stderr, run.stderr
+    # Nothing logged by Orbax; TensorStore may still print a short "Event loop is closed".
+    assert "ERROR:" not in run.stderr, run.stderr
     told = json.loads(run.stdout)
     line = "UserError: could not save the checkpoint at {} env steps: " + reason
     line += "; the one at 1 is still good"
