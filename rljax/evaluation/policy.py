@@ -87,6 +87,8 @@ def load_policy(
         raise UserError(f"member {member}: the run has {config.seeds}, numbered from 0")
     with Checkpoints(folder.checkpoints_path) as checkpoints:
         wanted = checkpoints.best_step() if env_steps == "best" else env_steps
+        if wanted is None and env_steps is not None:
+            raise UserError(f"no checkpoint in {folder.checkpoints_path} has an evaluation yet")
         if wanted is not None and not isinstance(wanted, int):
             raise UserError(f"env_steps: got {wanted!r}, expected a number or 'best'")
         steps, state, _ = checkpoints.restore(program.abstract_state(), wanted)
