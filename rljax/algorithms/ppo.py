@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 
 from envs_jax.autoreset import AutoReset
 from rljax.algorithms.base import Algorithm, Metrics
@@ -82,7 +83,7 @@ def make_ppo(
         )
         return TrainState(
             params=params,
-            opt_state=optimiser.init(params),
+            opt_state=optimiser.init(ravel_pytree(params)[0]),
             hypers=make_hypers(config),
             env_params=jax.tree.map(jnp.asarray, env_params),
             observation_moments=(

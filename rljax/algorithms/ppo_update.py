@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
+from jax.flatten_util import ravel_pytree
 
 from rljax.algorithms.ppo_config import Hypers, PPOConfig
 from rljax.core.mesh import Shards
@@ -53,7 +54,11 @@ Optimise = Callable[..., tuple[Any, Any, jax.Array, dict[str, jax.Array]]]
 
 
 def make_optimiser(config: PPOConfig) -> optax.GradientTransformation:
-    """Return Adam without its step size, which is applied as data (see :func:`make_optimise`)."""
+    """Return Adam without its step size, which is applied as data (see :func:`make_optimise`).
+
+    It works on all parameters as one vector: a dozen small arrays would cost a dozen kernels for
+    each of its operations, and as many messages between devices.
+    """
     return optax.scale_by_adam(eps=config.adam_epsilon)
 
 
@@ -88,24 +93,23 @@ def make_optimise(
         if config.normalise_advantages == "batch":
             batch = batch.replace(advantage=_standardise(batch.advantage, shards))
 
+        vector, unravel = ravel_pytree(params)
+
         def minibatch(carry: _Fit, index: jax.Array) -> tuple[_Fit, Any]:
             # index: [(n,) m], which items of the local shard(s)
             advantage = shards.map(lambda b, i: b[i], batch.advantage, index)
             if config.normalise_advantages == "minibatch":
                 advantage = _standardise(advantage, shards)
-            grads, metrics = _gradient(
-                loss_fn, carry.params, hypers, batch, index, advantage, config.accumulation, shards
+            gradient, metrics = _gradient(
+                loss_fn, unravel(carry.params), hypers, batch, index, advantage,
+                config.accumulation, shards,
             )
-            norm = optax.tree.norm(grads)
-            scale = jnp.minimum(1.0, hypers.max_grad_norm / (norm + 1e-8))
-            grads = jax.tree.map(lambda g: g * scale, grads)
-            direction, opt_state = optimiser.update(grads, carry.opt_state, carry.params)
-            decay = hypers.weight_decay if config.weight_decay else 0.0
-            params = jax.tree.map(
-                lambda p, d: p - learning_rate * (d + decay * p if config.weight_decay else d),
-                carry.params,
-                direction,
-            )
+            norm = jnp.sqrt(jnp.sum(jnp.square(gradient)))
+            gradient = gradient * jnp.minimum(1.0, hypers.max_grad_norm / (norm + 1e-8))
+            direction, opt_state = optimiser.update(gradient, carry.opt_state)
+            if config.weight_decay:
+                direction = direction + hypers.weight_decay * carry.params
+            params = carry.params - learning_rate * direction
             finite = jnp.isfinite(norm) & jnp.isfinite(metrics["loss/total"])
             stopped = carry.stopped
             if config.target_kl is not None:
@@ -133,20 +137,20 @@ def make_optimise(
                 index = index.swapaxes(0, 1)
             return jax.lax.scan(minibatch, carry, index)
 
-        start = _Fit(params, opt_state, jnp.bool(False), jnp.int32(0))
+        start = _Fit(vector, opt_state, jnp.bool(False), jnp.int32(0))
         fit, (metrics, taken) = jax.lax.scan(epoch, start, jnp.arange(config.epochs))
         steps = jnp.maximum(taken.sum(), 1)
         means = {n: jnp.where(taken, m, 0.0).sum() / steps for n, m in metrics.items()}
         means["update/learning_rate"] = learning_rate
         means["update/steps_taken"] = taken.mean(dtype=jnp.float32)
-        return fit.params, fit.opt_state, fit.skipped, means
+        return unravel(fit.params), fit.opt_state, fit.skipped, means
 
     return optimise
 
 
 @struct.dataclass
 class _Fit:
-    """What is carried from minibatch to minibatch."""
+    """What is carried from minibatch to minibatch; ``params`` as one vector."""
 
     params: Any
     opt_state: Any
@@ -163,27 +167,28 @@ def _make_loss(network: ActorCritic, config: PPOConfig) -> Callable[..., Any]:
             params, batch.carry, batch.observation, batch.reset
         )
         log_prob = distribution.log_prob(batch.action)
-        entropy = distribution.entropy().mean()
-        policy = clipped_surrogate(log_prob, batch.log_prob, advantage, hypers.clip_epsilon).mean()
         if config.value_clip is None:
-            critic = value_loss(value, batch.returns).mean()
+            critic = value_loss(value, batch.returns)
         else:
-            critic = clipped_value_loss(
-                value, batch.value, batch.returns, hypers.value_clip
-            ).mean()
-        total = (
-            policy + hypers.value_coefficient * critic - hypers.entropy_coefficient * entropy
-        )
-        metrics = {
-            "loss/total": total,
-            "loss/policy": policy,
+            critic = clipped_value_loss(value, batch.value, batch.returns, hypers.value_clip)
+        terms = {
+            "loss/policy": clipped_surrogate(
+                log_prob, batch.log_prob, advantage, hypers.clip_epsilon
+            ),
             "loss/value": critic,
-            "policy/entropy": entropy,
-            "policy/approximate_kl": approximate_kl(log_prob, batch.log_prob).mean(),
-            "policy/clip_fraction": clip_fraction(
-                log_prob, batch.log_prob, hypers.clip_epsilon
-            ).mean(),
+            "policy/entropy": distribution.entropy(),
+            "policy/approximate_kl": approximate_kl(log_prob, batch.log_prob),
+            "policy/clip_fraction": clip_fraction(log_prob, batch.log_prob, hypers.clip_epsilon),
         }
+        # One reduction for all: on small minibatches the number of kernels is what costs.
+        means = jnp.mean(jnp.stack(list(terms.values())), axis=(1, 2))
+        metrics = dict(zip(terms, means, strict=True))
+        total = (
+            metrics["loss/policy"]
+            + hypers.value_coefficient * metrics["loss/value"]
+            - hypers.entropy_coefficient * metrics["policy/entropy"]
+        )
+        metrics["loss/total"] = total
         if isinstance(distribution, Gaussian | SquashedGaussian):
             metrics["policy/std"] = jnp.exp(distribution.log_std).mean()
         return total, jax.lax.stop_gradient(metrics)
@@ -195,9 +200,12 @@ def _gradient(
     loss_fn: Callable[..., Any], params: Any, hypers: Hypers, batch: Batch, index: jax.Array,
     advantage: jax.Array, parts: int, shards: Shards,
 ) -> tuple[Any, dict[str, jax.Array]]:
-    """Mean gradient and metrics over a minibatch, in ``parts`` pieces, reduced over shards."""
+    """Mean gradient (one vector) and metrics over a minibatch, in pieces, reduced over shards."""
     local_params = shards.vary(params)
-    gradient = jax.grad(loss_fn, has_aux=True)
+
+    def gradient(*args: Any) -> tuple[jax.Array, Any]:
+        grads, metrics = jax.grad(loss_fn, has_aux=True)(*args)
+        return ravel_pytree(grads)[0], metrics
 
     def piece(batch: Batch, index: jax.Array, advantage: jax.Array) -> Any:
         items, starts = batch.replace(carry=(), advantage=(), block_ids=()), batch.carry

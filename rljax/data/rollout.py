@@ -199,10 +199,7 @@ def _where_needed(needed: jax.Array, values: Any, carry: Any, observation: Any) 
 
     def body(loop: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         left, result = loop
-        if rows == size:
-            return jnp.zeros_like(left), jnp.where(
-                left, values(carry, observation, jnp.zeros(size, bool)), result
-            )
+        # The rows depend on what is left, or XLA would move the critic out of the loop.
         index = jnp.nonzero(left, size=rows, fill_value=size)[0]
         take = jax.tree.map(
             lambda x: jnp.take(x, index, axis=0, mode="clip"), (carry, observation)
