@@ -108,19 +108,16 @@ def _environment() -> dict[str, str]:
 def test_killed_at_any_instant_restores_the_newest_whole_one(tmp_path: Path) -> None:
     rng, newest = random.Random(2), 0
     for _ in range(3):
-        process = subprocess.Popen(
-            [sys.executable, "-c", _KILLED, str(tmp_path), str(Path(__file__).parent)],
-            stdout=subprocess.PIPE,
-            env=_environment(),
-            text=True,
-        )
-        assert process.stdout is not None
-        for _ in range(3):  # the second save returns once the first is on disk
-            last = int(process.stdout.readline())
-        time.sleep(rng.uniform(0.0, 0.3))
-        process.send_signal(signal.SIGKILL)
-        last = max([last, *map(int, process.stdout.read().split())])
-        process.wait()
+        script = [sys.executable, "-c", _KILLED, str(tmp_path), str(Path(__file__).parent)]
+        with subprocess.Popen(
+            script, stdout=subprocess.PIPE, env=_environment(), text=True
+        ) as process:
+            assert process.stdout is not None
+            for _ in range(3):  # the second save returns once the first is on disk
+                last = int(process.stdout.readline())
+            time.sleep(rng.uniform(0.0, 0.3))
+            process.send_signal(signal.SIGKILL)
+            last = max([last, *map(int, process.stdout.read().split())])
         restored = _restored_step(tmp_path)
         assert restored > newest and restored >= last - 1
         newest = restored
