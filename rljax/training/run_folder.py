@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rljax.core.config import from_dict, load_yaml, to_dict
-from rljax.core.errors import UserError
+from rljax.core.errors import UserError, nearest
 from rljax.training.config import Config
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "gymnax", "orbax-checkpoint", "numpy")
@@ -56,11 +56,13 @@ class RunFolder:
         """Return an existing run folder.
 
         Raises:
-            UserError: if there is none.
+            UserError: if there is none; names the nearest beside it.
         """
         folder = cls(path)
         if not folder.config_path.is_file():
-            raise UserError(f"no run in {folder.path}: {folder.config_path.name} is missing")
+            beside = [p.parent.name for p in folder.path.parent.glob("*/config.json")]
+            hint = nearest(folder.path.name, beside)
+            raise UserError(f"no run in {folder.path}: config.json is missing.{hint}")
         return folder
 
     @property

@@ -66,7 +66,7 @@ def train(
         config: a config, or the name of a preset.
         run_dir: folder of the run; None makes one under ``runs/``.
         resume: go on from the newest good checkpoint in ``run_dir``; "auto" does so if there is a
-            run in it and starts one otherwise.
+            run in it and starts one otherwise (anew, if it was killed before its first).
         time_limit: seconds after which to save a checkpoint and stop.
         console: what to show on stderr: a live bar, rows, nothing, or what fits.
 
@@ -81,7 +81,7 @@ def train(
         raise UserError(f"{why}: no run folder given, expected run_dir (one that all share)")
     if resume == "auto":
         exists = run_dir is not None and RunFolder(run_dir).config_path.is_file()
-        resume = bool(gather([exists])[0, 0])
+        resume = "auto" if gather([exists])[0, 0] else False
     if resume:
         assert run_dir is not None
         folder = RunFolder.open(run_dir)
@@ -91,7 +91,7 @@ def train(
         made = leader_first(lambda: RunFolder.create(run_dir, config))
         folder = made or RunFolder(run_dir or "")
     with Interrupt(time_limit) as interrupt:
-        return _Run(config, program, folder, bool(resume), interrupt, console).run()
+        return _Run(config, program, folder, resume, interrupt, console).run()
 
 
 def _resumed_config(stored: Config, wanted: Config) -> Config:
@@ -110,8 +110,8 @@ class _Run:
     """One run in progress."""
 
     def __init__(
-        self, config: Config, program: Program, folder: RunFolder, resume: bool,
-        interrupt: Interrupt, console: Literal["auto", "bar", "rows", "silent"],
+        self, config: Config, program: Program, folder: RunFolder,
+        resume: bool | Literal["auto"], interrupt: Interrupt, console: Literal["auto", "bar", "rows", "silent"],
     ) -> None:
         self.config, self.program, self.folder = config, program, folder
         self.interrupt = interrupt
@@ -129,17 +129,18 @@ class _Run:
         self.state: TrainState
         self.updates = 0
         self.progress: dict[str, Any] = {}
-        if resume:
+        restores = resume is True or bool(resume and self.checkpoints.all_steps())
+        if restores:
             steps, self.state, self.progress = self.checkpoints.restore(program.abstract_state())
             self.updates = steps // self.plan.steps_per_update
         else:
             self.state = program.init()
         self.started_at = self.updates
-        self.saved_at = self.updates if resume else None
+        self.saved_at = self.updates if restores else None
         self.rows: Rows
         self.evaluation: dict[str, Any] = self.progress.get("evaluation", {})
         self.train_return: float | None = self.progress.get("train_return")
-        self.sinks = self._open_sinks(resume, console)
+        self.sinks = self._open_sinks(bool(resume), console)
 
     def _open_sinks(
         self, resume: bool, console: Literal["auto", "bar", "rows", "silent"]
@@ -307,6 +308,7 @@ class _Run:
         summary |= self.usage.report(steps)
         summary["train_return"] = _number(self.train_return)
         summary["skipped_steps"] = int(np.asarray(self.state.skipped).sum())
+        summary["eval_return"] = None
         if self.evaluation:
             members = self.evaluation["members"]
             summary["eval_return"] = {
