@@ -19,6 +19,7 @@ from rljax.networks.config import NetworkConfig
 from rljax.training import train as training
 from rljax.training.config import Config, EnvConfig
 from rljax.training.interrupt import Interrupt
+from rljax.training.program import Program
 from rljax.training.train import Result, train
 
 ROOT = Path(__file__).parents[1]
@@ -132,3 +133,19 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> N
             process.kill()
             pytest.fail(f"it did not come to pass; {process.communicate()[1][-2000:]}")
         time.sleep(0.02)
+
+
+def slow_down(seconds: float = 0.2) -> Callable[[], None]:
+    """Have every chunk take one update and so long at least; returns what undoes it."""
+    chunk, following = Program.chunk, training._next_length
+
+    def slowly(self: Program, state: Any, updates: int) -> Any:
+        time.sleep(seconds)
+        return chunk(self, state, updates)
+
+    def undo() -> None:
+        Program.chunk, training._next_length = chunk, following  # type: ignore[method-assign]
+
+    Program.chunk = slowly  # type: ignore[method-assign]
+    training._next_length = lambda *_: 1
+    return undo

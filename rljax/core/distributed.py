@@ -30,8 +30,8 @@ def initialise(spec: str) -> None:
             this one is.
 
     Raises:
-        UserError: for another spec, if a backend runs already, if nothing tells "auto" what to
-            do, or if the processes do not come together.
+        UserError: for another spec, if a backend runs already, or if nothing tells "auto" what to
+            do.  Should the processes not come together, JAX ends this one after five minutes.
     """
     arguments = {} if spec == "auto" else _parse(spec)
     if backend_initialised():

@@ -43,7 +43,7 @@ def pool_size(devices: int) -> int:
 def pin_thread_pool(devices: int | None = None) -> None:
     """Set ``NPROC`` unless the user has; only effective before the first use of a backend."""
     ours = os.environ.get(_PINNED_BY_US)
-    if "NPROC" in os.environ and os.environ["NPROC"] != ours:
+    if os.environ.get("NPROC") and os.environ["NPROC"] != ours:
         return
     size = str(pool_size(devices or host_devices_requested()))
     os.environ["NPROC"] = os.environ[_PINNED_BY_US] = size
