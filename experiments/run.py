@@ -1,0 +1,230 @@
+"""Train: ``python experiments/run.py --preset cartpole_ppo``; ``--help`` shows all options."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import sys
+from argparse import Namespace
+from typing import Any
+
+import yaml
+
+from experiments.cli import BROKEN, OK, Parser, command, print_table
+from rljax.core import distributed
+from rljax.core.config import diff, from_dict, help_text, load_yaml, merge, to_dict
+from rljax.core.config_text import merge_dicts
+from rljax.core.errors import UserError
+from rljax.training.config import Config
+from rljax.training.interrupt import parse_duration
+from rljax.training.presets import available, describe, preset
+from rljax.training.run_folder import RunFolder
+
+_HELP = """Train an agent, and leave a run folder.
+
+  run.py --preset cartpole_ppo                       a run as it was measured
+  run.py --preset cartpole_ppo --total-steps 2e6 --ppo.learning_rate 3e-4
+  run.py --config mine.yaml                          a file with the fields below, nested;
+                                                     "preset: NAME" in it says what it changes
+  run.py --resume runs/cartpole_ppo-s0-20260101      go on with a run
+
+Every field of the table below is an option, with - or _ in its name.  A preset comes first, then
+the file, then options.
+A resumed run keeps its stored config; of it only total_steps, devices, log_every, nonfinite,
+evaluation and checkpoint may change.
+"""
+
+
+def _parser() -> Parser:
+    parser = Parser(_HELP)
+    add = parser.add_argument
+    add("--preset", metavar="NAME", help="what to start from, see --list")
+    add("--config", metavar="FILE", help="YAML file with some or all fields")
+    add("--run-dir", metavar="DIR", help="run folder (default: a new one under runs/)")
+    add("--resume", metavar="RUN", nargs="?", const="",
+        help="go on with this run (or the one in --run-dir); auto: if --run-dir has one, else start")
+    add("--time-limit", metavar="TIME", help="save and stop after so long, like 90s, 30m, 11.5h")
+    add("--distributed", metavar="auto|HOST:PORT,N,I",
+        help="be process I of N, on as many hosts; auto: as the cluster says")
+    add("--json", action="store_true", help="print the summary as one line of JSON on stdout")
+    add("--quiet", action="store_true", help="show no progress")
+    add("--dry-run", action="store_true", help="show config, memory and work; write nothing")
+    add("--list", action="store_true", help="show all presets")
+    add("--describe", metavar="NAME", help="show what a preset is")
+    return parser
+
+
+@command
+def main(argv: list[str]) -> int:
+    """Do what the command line says; return the exit code."""
+    parser = _parser()
+    if {"-h", "--help"} & set(argv):
+        print(f"{parser.format_help()}\n{help_text(_help_config(parser, argv))}")
+        return OK
+    options, overrides = parser.parse_with_config(argv, Config)
+    if options.list:
+        return _list()
+    if options.describe:
+        return _describe(options.describe)
+    time_limit = parse_duration(options.time_limit) if options.time_limit else None
+    base, config, run_dir, resume = _resolve(options, overrides)
+    if options.distributed:
+        distributed.initialise(options.distributed)
+    # With --json, stdout is for the one line that a program reads.
+    with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
+        if options.dry_run:
+            code, summary = OK, _dry_run(base, config)
+        else:
+            code, summary = _train(config, run_dir, resume, time_limit, options)
+    if options.json and distributed.is_leader():
+        print(json.dumps(summary))
+    return code
+
+
+def _help_config(parser: Parser, argv: list[str]) -> Any:
+    """What the table of fields shows as defaults: those of the preset, if one is named."""
+    rest = [word for word in argv if word not in ("-h", "--help")]
+    name = parser.parse_known_args(rest)[0].preset
+    return preset(name) if name else Config
+
+
+def _resolve(
+    options: Namespace, overrides: dict[str, Any]
+) -> tuple[Config | None, Config, str | None, bool]:
+    """Return what the config is compared with, the config, the run folder, whether to resume."""
+    run_dir, resume = _run_folder(options)
+    file = load_yaml(options.config) if options.config else {}
+    name = options.preset or file.get("preset")
+    values = merge_dicts({k: v for k, v in file.items() if k != "preset"}, overrides)
+    if name is not None:
+        base = preset(str(name))
+        return base, merge(base, values), run_dir, resume
+    if resume:
+        assert run_dir is not None
+        base = RunFolder.open(run_dir).read_config()
+        return base, merge(base, values), run_dir, resume
+    if "env" not in values:
+        raise UserError(
+            "nothing to train: give --preset NAME (see --list), a --config FILE or options that "
+            "name an env, or --resume RUN"
+        )
+    return None, from_dict(Config, values), run_dir, resume
+
+
+def _run_folder(options: Namespace) -> tuple[str | None, bool]:
+    """Return the run folder and whether there is a run in it to go on with."""
+    if options.resume is None:
+        return options.run_dir, False
+    if options.resume in ("", "auto"):
+        if options.run_dir is None:
+            raise UserError(f"--resume {options.resume}".strip() + " needs a --run-dir")
+        run_dir = options.run_dir
+    elif options.run_dir not in (None, options.resume):
+        raise UserError(
+            f"--resume {options.resume} and --run-dir {options.run_dir} are different runs; "
+            "give one of them"
+        )
+    else:
+        run_dir = options.resume
+    if options.resume == "auto":
+        return run_dir, RunFolder(run_dir).config_path.is_file()
+    RunFolder.open(run_dir)
+    return run_dir, True
+
+
+def _train(
+    config: Config, run_dir: str | None, resume: bool, time_limit: float | None,
+    options: Namespace,
+) -> tuple[int, dict[str, Any]]:
+    from rljax.training.train import NOT_FINITE, train  # here, for the other commands to start quickly
+
+    result = train(
+        config, run_dir,
+        resume="auto" if options.resume == "auto" else resume,
+        time_limit=time_limit,
+        console="silent" if options.quiet else "auto",
+    )
+    if distributed.is_leader():
+        _report(result.summary)
+    return (BROKEN if result.status == NOT_FINITE else OK), result.summary
+
+
+def _report(summary: dict[str, Any]) -> None:
+    """What a person wants to know of a run that has ended."""
+    evaluation = summary.get("eval_return")
+    if evaluation:
+        print(
+            f"return {evaluation['mean']:.2f} (sd {evaluation['sd']:.2f}, "
+            f"{evaluation['episodes']} episodes) at {evaluation['env_steps']:,} env_steps"
+        )
+    if summary["steps_per_s"]:
+        print(
+            f"{summary['steps_per_s']:,.0f} env_steps/s, {summary['compile_s']:.1f} s to compile, "
+            f"{summary['wall_s']:.1f} s in all"
+        )
+    print(f"run folder {summary['run_dir']}")
+
+
+def _list() -> int:
+    rows = []
+    for name, make in available().items():
+        config = make()
+        first_line = describe(name).split("\n")[0]
+        rows.append((name, config.env.name, f"{config.total_steps:,}", first_line))
+    print_table(("preset", "world", "env_steps", "what it is"), rows)
+    return OK
+
+
+def _describe(name: str) -> int:
+    from rljax.core.runtime import local_devices, prepare
+    from rljax.training.build import make_program
+    from rljax.training.estimate import parameter_count
+
+    config = preset(name)
+    prepare()
+    count = parameter_count(make_program(config, local_devices(1)))
+    print(f"{describe(name)}\n\n{_yaml(config)}\n{count:,} parameters")
+    return OK
+
+
+def _dry_run(base: Config | None, config: Config) -> dict[str, Any]:
+    from rljax.training.estimate import estimate
+
+    result = estimate(config)
+    changes = diff(base, config) if base else {}
+    print(_yaml(config))
+    if changes:
+        rows = [(path, str(old), str(new)) for path, (old, new) in changes.items()]
+        print_table(("changed", "from", "to"), rows)
+        print()
+    wanted = config.total_steps
+    exact = "exactly" if result.env_steps == wanted else f"rounded up from {wanted:,}"
+    mib = 2**20
+    lines = [
+        ("parameters", f"{result.parameters:,}"),
+        ("env_steps", f"{result.env_steps:,} ({exact})"),
+        ("updates", f"{result.updates:,} of {result.steps_per_update:,} env_steps"),
+        ("devices", str(result.devices)),
+        ("memory of each", f"{result.peak_bytes / mib:.1f} MiB: state "
+         f"{result.state_bytes / mib:.1f}, temporary {result.temporary_bytes / mib:.1f}"),
+        ("operations", f"{result.flops_per_step:.3g} per env_step, {result.flops:.3g} in all "
+         "(estimate: networks only)"),
+        ("compiled in", f"{result.compile_s:.1f} s"),
+    ]
+    for name, value in lines:
+        print(f"{name:<16}{value}")
+    return {
+        "config": to_dict(config),
+        "changes": {path: list(pair) for path, pair in changes.items()},
+        "estimate": dataclasses.asdict(result),
+    }
+
+
+def _yaml(config: Config) -> str:
+    text: str = yaml.safe_dump(to_dict(config), sort_keys=False)
+    return text
+
+
+if __name__ == "__main__":
+    sys.exit(main())
