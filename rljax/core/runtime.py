@@ -70,7 +70,7 @@ def prepare(devices: int | None = None, cache_dir: str | None = None) -> None:
         ):
             jax.config.update("jax_num_cpu_devices", devices)
     # float32 means float32: no silent TF32 on recent GPUs.
-    if jax.config.jax_default_matmul_precision is None:
+    if jax.config.values["jax_default_matmul_precision"] is None:
         jax.config.update("jax_default_matmul_precision", "highest")
     if cache_dir is None:
         cache_dir = os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(

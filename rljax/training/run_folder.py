@@ -113,7 +113,7 @@ def describe_environment() -> dict[str, Any]:
         ],
         "processes": jax.process_count(),
         "nproc": os.environ.get("NPROC"),
-        "matmul_precision": str(jax.config.jax_default_matmul_precision),
+        "matmul_precision": str(jax.config.values["jax_default_matmul_precision"]),
         "git_commit": _git_commit(),
     }
 
