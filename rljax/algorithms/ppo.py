@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -37,7 +38,6 @@ def make_ppo(
     normalise_observations: bool = False,
     normalise_rewards: bool = False,
     random_phase: bool = False,
-    init_env_params: Any = None,
 ) -> Algorithm:
     """Return PPO on an environment.
 
@@ -56,6 +56,7 @@ def make_ppo(
         UserError: for sizes that do not divide.
     """
     network = make_network(env.action_space(env_params), network_config)
+    apply: Callable[..., Any] = network.apply
     recurrent = network_config.core != "none"
     length = config.rollout_length
     chunk_length = min(config.bptt_length, length) if recurrent else length
@@ -66,7 +67,9 @@ def make_ppo(
             f"{(length // chunk_length + 1) * chunk_length}"
         )
     item_length = chunk_length if recurrent else 1
-    blocks = choose_blocks(num_envs, length // item_length, config.minibatches * config.accumulation)
+    blocks = choose_blocks(
+        num_envs, length // item_length, config.minibatches * config.accumulation
+    )
     optimiser = make_optimiser(config)
     optimise = make_optimise(network, config, optimiser, total_updates, length // item_length)
 
@@ -74,7 +77,9 @@ def make_ppo(
         actors = start_actors(
             env, network, jax.random.fold_in(key, _ENVIRONMENTS), env_ids, env_params, random_phase
         )
-        example = jax.tree.map(lambda x: jnp.zeros((1, 1) + x.shape[1:], x.dtype), actors.observation)
+        example = jax.tree.map(
+            lambda x: jnp.zeros((1, 1) + x.shape[1:], x.dtype), actors.observation
+        )
         params = network.init(
             jax.random.fold_in(key, _PARAMS),
             network.initial_carry(1),
@@ -106,8 +111,15 @@ def make_ppo(
 
         def gather(actors: Actors) -> tuple[Actors, Rollout]:
             return collect(
-                env, network, state.params, state.observation_moments, state.env_params, actors,
-                rollout_key, length, chunk_length,
+                env,
+                network,
+                state.params,
+                state.observation_moments,
+                state.env_params,
+                actors,
+                rollout_key,
+                length,
+                chunk_length,
             )
 
         actors, rollout = shards.map(gather, shards.split(state.actors))
@@ -121,20 +133,29 @@ def make_ppo(
         def prepare(rollout: Rollout, rewards: jax.Array, env_id: jax.Array) -> Batch:
             steps = rollout.transitions
             advantages, returns = gae(
-                rewards, steps.value, next_values(rollout), steps.terminated, steps.truncated,
-                hypers.gamma, hypers.gae_lambda,
+                rewards,
+                steps.value,
+                next_values(rollout),
+                steps.terminated,
+                steps.truncated,
+                hypers.gamma,
+                hypers.gae_lambda,
             )
             observation = steps.observation
             if state.observation_moments is not None:
                 observation = normalisation.normalise(state.observation_moments, observation)
-            items = to_items(
-                (observation, steps.reset, steps.action, steps.log_prob, steps.value, advantages,
-                 returns),
-                item_length,
-            )
-            carry = jax.tree.map(lambda x: x.reshape((-1,) + x.shape[2:]), rollout.carries)
             per_block = num_envs // blocks
-            return Batch(*items, carry=carry, block_ids=env_id[::per_block] // per_block)
+            return Batch(
+                observation=to_items(observation, item_length),
+                reset=to_items(steps.reset, item_length),
+                action=to_items(steps.action, item_length),
+                log_prob=to_items(steps.log_prob, item_length),
+                value=to_items(steps.value, item_length),
+                advantage=to_items(advantages, item_length),
+                returns=to_items(returns, item_length),
+                carry=jax.tree.map(lambda x: x.reshape((-1,) + x.shape[2:]), rollout.carries),
+                block_ids=env_id[::per_block] // per_block,
+            )
 
         batch = shards.map(prepare, rollout, rewards, actors.env_id)
         params, opt_state, skipped, metrics = optimise(
@@ -148,9 +169,7 @@ def make_ppo(
             seen = shards.map(
                 lambda r: normalisation.from_batch(r.transitions.observation, 2), rollout
             )
-            moments = normalisation.merge(
-                moments, normalisation.merge_stacked(shards.stack(seen))
-            )
+            moments = normalisation.merge(moments, normalisation.merge_stacked(shards.stack(seen)))
         state = state.replace(
             params=params,
             opt_state=opt_state,
@@ -168,7 +187,7 @@ def make_ppo(
     ) -> tuple[Any, jax.Array]:
         if policy.observation_moments is not None:
             observation = normalisation.normalise(policy.observation_moments, observation)
-        carry, distribution = network.apply(
+        carry, distribution = apply(
             policy.params,
             carry,
             jax.tree.map(lambda x: x[None], observation),
@@ -191,9 +210,7 @@ def _scale_rewards(
 ) -> tuple[Actors, Moments, jax.Array]:
     """Divide rewards [T, B] by the running spread of their discounted sum."""
 
-    def sums(
-        start: jax.Array, reward: jax.Array, ended: jax.Array
-    ) -> tuple[jax.Array, Moments]:
+    def sums(start: jax.Array, reward: jax.Array, ended: jax.Array) -> tuple[jax.Array, Moments]:
         def step(carry: jax.Array, inputs: tuple[jax.Array, jax.Array]) -> Any:
             return normalisation.discounted_return(carry, *inputs, gamma)
 

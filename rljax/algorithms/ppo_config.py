@@ -62,8 +62,7 @@ class PPOConfig:
             raise ValueError("final_fraction needs schedule linear or cosine")
 
 
-@struct.dataclass
-class Hypers:
+class Hypers(struct.PyTreeNode):
     """Hyperparameters that are data of the compiled program: float32 scalars.
 
     They may differ between seeds and change during a run without compiling anew.
@@ -85,6 +84,4 @@ class Hypers:
 def make_hypers(config: PPOConfig) -> Hypers:
     """Return a config's hyperparameters as arrays; options that are off become infinite."""
     values = {name: getattr(config, name) for name in Hypers.__dataclass_fields__}
-    return Hypers(
-        **{name: jnp.float32(jnp.inf if v is None else v) for name, v in values.items()}
-    )
+    return Hypers(**{name: jnp.float32(jnp.inf if v is None else v) for name, v in values.items()})

@@ -27,8 +27,7 @@ from rljax.ops import (
 )
 
 
-@struct.dataclass
-class Batch:
+class Batch(struct.PyTreeNode):
     """A rollout as items, leaves [items, L, ...] (L = 1 for feed-forward networks).
 
     Attributes:
@@ -85,8 +84,13 @@ def make_optimise(
     loss_fn = _make_loss(network, config)
 
     def optimise(
-        params: Any, opt_state: Any, hypers: Hypers, updates: jax.Array, batch: Batch,
-        key: jax.Array, shards: Shards,
+        params: Any,
+        opt_state: Any,
+        hypers: Hypers,
+        updates: jax.Array,
+        batch: Batch,
+        key: jax.Array,
+        shards: Shards,
     ) -> tuple[Any, Any, jax.Array, dict[str, jax.Array]]:
         progress = updates.astype(jnp.float32) / total_updates
         learning_rate = hypers.learning_rate * rate(progress, hypers.final_fraction)
@@ -101,8 +105,14 @@ def make_optimise(
             if config.normalise_advantages == "minibatch":
                 advantage = _standardise(advantage, shards)
             gradient, metrics = _gradient(
-                loss_fn, unravel(carry.params), hypers, batch, index, advantage,
-                config.accumulation, shards,
+                loss_fn,
+                unravel(carry.params),
+                hypers,
+                batch,
+                index,
+                advantage,
+                config.accumulation,
+                shards,
             )
             norm = jnp.sqrt(jnp.sum(jnp.square(gradient)))
             gradient = gradient * jnp.minimum(1.0, hypers.max_grad_norm / (norm + 1e-8))
@@ -115,14 +125,14 @@ def make_optimise(
             if config.target_kl is not None:
                 stopped |= metrics["policy/approximate_kl"] > hypers.target_kl
             take = finite & ~stopped
-            fit = jax.tree.map(
+            params, opt_state = jax.tree.map(
                 lambda new, old: jnp.where(take, new, old),
                 (params, opt_state),
                 (carry.params, carry.opt_state),
             )
             metrics |= {"update/grad_norm": norm}
             skipped = carry.skipped + (~finite & ~stopped)
-            return _Fit(*fit, stopped, skipped), (metrics, take)
+            return _Fit(params, opt_state, stopped, skipped), (metrics, take)
 
         def epoch(carry: _Fit, number: jax.Array) -> tuple[_Fit, Any]:
             epoch_key = jax.random.fold_in(key, number)
@@ -148,8 +158,7 @@ def make_optimise(
     return optimise
 
 
-@struct.dataclass
-class _Fit:
+class _Fit(struct.PyTreeNode):
     """What is carried from minibatch to minibatch; ``params`` as one vector."""
 
     params: Any
@@ -159,13 +168,13 @@ class _Fit:
 
 
 def _make_loss(network: ActorCritic, config: PPOConfig) -> Callable[..., Any]:
+    apply: Callable[..., Any] = network.apply
+
     def loss_fn(
         params: Any, hypers: Hypers, batch: Batch, advantage: jax.Array
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Mean loss over a part of a minibatch; leaves [L, m, ...], carry [m, n]."""
-        _, distribution, value = network.apply(
-            params, batch.carry, batch.observation, batch.reset
-        )
+        _, distribution, value = apply(params, batch.carry, batch.observation, batch.reset)
         log_prob = distribution.log_prob(batch.action)
         if config.value_clip is None:
             critic = value_loss(value, batch.returns)
@@ -197,8 +206,14 @@ def _make_loss(network: ActorCritic, config: PPOConfig) -> Callable[..., Any]:
 
 
 def _gradient(
-    loss_fn: Callable[..., Any], params: Any, hypers: Hypers, batch: Batch, index: jax.Array,
-    advantage: jax.Array, parts: int, shards: Shards,
+    loss_fn: Callable[..., Any],
+    params: Any,
+    hypers: Hypers,
+    batch: Batch,
+    index: jax.Array,
+    advantage: jax.Array,
+    parts: int,
+    shards: Shards,
 ) -> tuple[Any, dict[str, jax.Array]]:
     """Mean gradient (one vector) and metrics over a minibatch, in pieces, reduced over shards."""
     local_params = shards.vary(params)

@@ -29,7 +29,7 @@ DATA = "data"
 POPULATION = "population"
 
 
-def make_mesh(devices: list, population: int = 1) -> Mesh:
+def make_mesh(devices: list[jax.Device], population: int = 1) -> Mesh:
     """Return a mesh of ``population`` rows: members over rows, environments over columns."""
     return jax.make_mesh(
         (population, len(devices) // population),

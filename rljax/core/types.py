@@ -8,8 +8,7 @@ import jax
 from flax import struct
 
 
-@struct.dataclass
-class Transition:
+class Transition(struct.PyTreeNode):
     """Steps of B environments, time-major: every leaf is [T, B, ...].
 
     Attributes:
@@ -36,8 +35,7 @@ class Transition:
     final_value: jax.Array
 
 
-@struct.dataclass
-class EpisodeTotals:
+class EpisodeTotals(struct.PyTreeNode):
     """What episodes have gathered, [T, B]: valid where one ended.
 
     Attributes:
@@ -53,8 +51,7 @@ class EpisodeTotals:
     success: jax.Array | None
 
 
-@struct.dataclass
-class Actors:
+class Actors(struct.PyTreeNode):
     """The environments and what is remembered about each; every leaf is [B, ...] and sharded.
 
     Attributes:
@@ -81,8 +78,7 @@ class Actors:
     discounted_return: jax.Array
 
 
-@struct.dataclass
-class TrainState:
+class TrainState(struct.PyTreeNode):
     """All that training carries.  Everything but ``actors`` is replicated over devices.
 
     Attributes:
@@ -113,8 +109,7 @@ class TrainState:
     actors: Actors
 
 
-@struct.dataclass
-class PolicyState:
+class PolicyState(struct.PyTreeNode):
     """The part of a :class:`TrainState` that acting needs."""
 
     params: Any

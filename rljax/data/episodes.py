@@ -13,8 +13,7 @@ WINDOW_EPISODES = 100
 _WINDOW_UPDATES = 100
 
 
-@struct.dataclass
-class RecentEpisodes:
+class RecentEpisodes(struct.PyTreeNode):
     """Sums over the episodes of each of the last 100 updates, float32 [100], newest first."""
 
     count: jax.Array

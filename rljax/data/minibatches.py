@@ -83,11 +83,10 @@ def choose_blocks(num_envs: int, chunks: int, minibatches: int, most: int = 8) -
         fits = most % blocks == 0 and num_envs % blocks == 0
         if fits and (num_envs // blocks * chunks) % minibatches == 0:
             return blocks
-    down = max(
-        (n for n in range(num_envs, 0, -1) if n * chunks % minibatches == 0), default=None
-    )
-    up = next(n for n in range(num_envs, num_envs + minibatches + 1) if n * chunks % minibatches == 0)
-    nearest = f"{down} or {up}" if down else str(up)
+    fits_exactly = [n for n in range(1, num_envs + minibatches) if n * chunks % minibatches == 0]
+    below = [n for n in fits_exactly if n < num_envs][-1:]
+    above = [n for n in fits_exactly if n > num_envs][:1]
+    nearest = " or ".join(map(str, below + above))
     raise UserError(
         f"num_envs {num_envs} with {chunks} item(s) each does not divide into ppo.minibatches "
         f"{minibatches}; the nearest num_envs that work: {nearest}"

@@ -7,6 +7,7 @@ same on any number of devices.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -25,8 +26,7 @@ _ENVIRONMENT, _ACTION, _BANK = 0, 1, 2
 _BOOTSTRAP_ROWS = 16
 
 
-@struct.dataclass
-class Rollout:
+class Rollout(struct.PyTreeNode):
     """What :func:`collect` gathers.
 
     Attributes:
@@ -44,8 +44,12 @@ class Rollout:
 
 
 def start_actors(
-    env: AutoReset, network: ActorCritic, key: jax.Array, env_ids: jax.Array,
-    env_params: Any, random_phase: bool,
+    env: AutoReset,
+    network: ActorCritic,
+    key: jax.Array,
+    env_ids: jax.Array,
+    env_params: Any,
+    random_phase: bool,
 ) -> Actors:
     """Return freshly reset environments, numbered ``env_ids`` (int32 [B])."""
     size = env_ids.shape[0]
@@ -90,6 +94,7 @@ def collect(
     Returns:
         The environments' state after T steps, and the rollout.
     """
+    apply: Callable[..., Any] = network.apply
     keys = fold_each(key, actors.env_id)
     size = actors.env_id.shape[0]
 
@@ -104,19 +109,14 @@ def collect(
         return observation if moments is None else normalisation.normalise(moments, observation)
 
     def values(carry: Any, observation: Any, reset: jax.Array) -> jax.Array:
-        result: jax.Array = network.apply(
-            params, carry, _time(seen(observation)), reset[None], method="value"
-        )
-        return result[0]
+        return apply(params, carry, _time(seen(observation)), reset[None], method="value")[0]
 
     def step(actors: Actors, inputs: tuple[jax.Array, Any]) -> tuple[Actors, Any]:
         env_key, step_noise = inputs
-        carry, distribution, value = network.apply(
+        carry, distribution, value = apply(
             params, actors.carry, _time(seen(actors.observation)), actors.reset[None]
         )
-        distribution = jax.tree.map(
-            lambda x: x[0] if x.ndim > 1 else x, distribution
-        )
+        distribution = jax.tree.map(lambda x: x[0] if x.ndim > 1 else x, distribution)
         action = distribution.sample(step_noise)
         env_state, result = env.step(
             env_key,
@@ -201,9 +201,7 @@ def _where_needed(needed: jax.Array, values: Any, carry: Any, observation: Any) 
         left, result = loop
         # The rows depend on what is left, or XLA would move the critic out of the loop.
         index = jnp.nonzero(left, size=rows, fill_value=size)[0]
-        take = jax.tree.map(
-            lambda x: jnp.take(x, index, axis=0, mode="clip"), (carry, observation)
-        )
+        take = jax.tree.map(lambda x: jnp.take(x, index, axis=0, mode="clip"), (carry, observation))
         found = values(*take, jnp.zeros(rows, bool))
         return left.at[index].set(False, mode="drop"), result.at[index].set(found, mode="drop")
 

@@ -78,9 +78,7 @@ class ActorCritic(nn.Module):
             self._value(features),
         )
 
-    def act(
-        self, carry: Carry, observation: Any, reset: jax.Array
-    ) -> tuple[Carry, Distribution]:
+    def act(self, carry: Carry, observation: Any, reset: jax.Array) -> tuple[Carry, Distribution]:
         """As ``__call__``, without the value (whose carry is left as it is)."""
         actor_carry, features = self.actor(carry["actor"], observation, reset)
         return {**carry, "actor": actor_carry}, self._distribution(features, observation)

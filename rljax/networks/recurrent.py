@@ -53,11 +53,9 @@ class Core(nn.Module):
         width = _GATES[self.kind] * self.size
         inputs = Dense(width, 1.0, self.dtype, name="input")(x).astype(jnp.float32)
         kernel = self.param("recurrent", nn.initializers.orthogonal(1.0), (self.size, width))
-        bias = (
-            self.param("candidate_bias", nn.initializers.zeros_init(), (self.size,))
-            if self.kind == "gru"
-            else None
-        )
+        bias: Any = None
+        if self.kind == "gru":
+            bias = self.param("candidate_bias", nn.initializers.zeros_init(), (self.size,))
 
         def product(hidden: jax.Array) -> jax.Array:
             result = hidden.astype(self.dtype) @ kernel.astype(self.dtype)

@@ -62,9 +62,9 @@ class Program:
         self.metric_names: tuple[str, ...] = ()
         self.compile_s = 0.0
         self._chunk: Any = None
-        rest = P(POPULATION)
-        fields = {name: rest for name in TrainState.__dataclass_fields__}
-        self.specs = TrainState(**{**fields, "actors": P(POPULATION, DATA)})
+        specs: dict[str, Any] = dict.fromkeys(TrainState.__dataclass_fields__, P(POPULATION))
+        specs["actors"] = P(POPULATION, DATA)
+        self.specs = TrainState(**specs)
 
     def _over_members(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Run a function of one member (and shared arguments) over the local members."""
@@ -97,7 +97,8 @@ class Program:
     def init(self) -> TrainState:
         """Return the members' states before training, leaves [members, ...]."""
         shardings = jax.tree.map(
-            lambda spec: NamedSharding(self.mesh, spec), self.specs,
+            lambda spec: NamedSharding(self.mesh, spec),
+            self.specs,
             is_leaf=lambda x: isinstance(x, P),
         )
         run = self._init()
@@ -175,7 +176,7 @@ class Program:
     def policies(self, state: TrainState) -> list[PolicyState]:
         """Return each member's policy, on the host."""
         policy = jax.tree.map(np.asarray, self.algorithm.policy(state))
-        return [jax.tree.map(lambda x: x[i], policy) for i in range(len(self.seeds))]
+        return [jax.tree.map(lambda x, i=i: x[i], policy) for i in range(len(self.seeds))]
 
 
 def _check_divisible(num_envs: int, devices: int, blocks: int) -> None:
