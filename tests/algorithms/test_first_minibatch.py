@@ -1,0 +1,103 @@
+"""In the first minibatch after a rollout nothing has changed: every probability ratio is one.
+
+This is where a carry that is reset a step late, a stored action that is not the one whose
+probability was stored, a mask or a normaliser that differs between rollout and replay all show.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from helpers import QUICK, make_probe
+
+NETWORKS = list(itertools.product(("none", "gru", "lstm"), (True, False)))
+HEADS = {
+    "categorical": ("discrete", {}),
+    "masked": ("masked", {}),
+    "multi_categorical": ("multi_discrete", {}),
+    "gaussian": ("continuous", {"std": "learned"}),
+    "gaussian_fixed": ("continuous", {"std": "fixed", "initial_std": 0.7}),
+    "gaussian_state": ("continuous", {"std": "state"}),
+    "squashed": ("continuous", {"distribution": "squashed_gaussian"}),
+    "squashed_state": ("continuous", {"distribution": "squashed_gaussian", "std": "state"}),
+    "beta": ("continuous", {"distribution": "beta"}),
+}
+ENVS, LENGTH, CHUNK = 16, 16, 8
+
+
+def count_ratios_off_one(state, tolerance):
+    """Have clip_fraction count |ratio - 1| > tolerance.
+
+    Rollout and replay are compiled apart and differ in their last bits; the density of a beta is a
+    difference of large terms, which magnifies them.
+    """
+    return state.replace(hypers=state.hypers.replace(clip_epsilon=jnp.float32(tolerance)))
+
+
+def first_minibatches(core, separate_value, head, updates=2, **env):
+    """States and metrics of updates of one minibatch each."""
+    actions, options = HEADS[head]
+    network = {"core": core, "separate_value": separate_value, "policy_scale": 1.0, **options}
+    probe = make_probe(
+        "probe/ticking", ENVS, network, env, {"actions": actions},
+        rollout_length=LENGTH, bptt_length=CHUNK, epochs=1, minibatches=1, learning_rate=3e-2,
+    )
+    state = probe.init(ENVS)
+    state = count_ratios_off_one(state, 1e-5 if head == "beta" else 1e-6)
+    update = jax.jit(lambda s: probe.algorithm.update(s, probe.shards), compiler_options=QUICK)
+    for _ in range(updates):
+        before = state
+        state, metrics = update(state)
+        yield before, state, metrics
+
+
+def check(core, separate_value, head, **env):
+    for before, after, metrics in first_minibatches(core, separate_value, head, **env):
+        assert metrics["policy/clip_fraction"] == 0
+        assert metrics["policy/approximate_kl"] <= 1e-10
+        # It was a real update, over episodes that ended inside chunks, of a policy with a shape.
+        assert metrics["episode/count"] > ENVS * LENGTH / 5
+        assert metrics["update/steps_taken"] == 1
+        moved = jax.tree.map(lambda a, b: jnp.abs(a - b).max(), before.params, after.params)
+        assert max(jax.tree.leaves(moved)) > 1e-3
+
+
+# Each network and each head once; the rest of the table is slow.
+_PAIRS = [
+    (*network, head)
+    for network, head in zip(itertools.cycle(NETWORKS), HEADS, strict=False)
+]
+
+
+@pytest.mark.parametrize(("core", "separate_value", "head"), _PAIRS)
+def test_ratio_is_one(core, separate_value, head):
+    check(core, separate_value, head)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("core", "separate_value", "head"),
+    [(*n, h) for n, h in itertools.product(NETWORKS, HEADS) if (*n, h) not in _PAIRS],
+)
+def test_ratio_is_one_for_every_pair(core, separate_value, head):
+    check(core, separate_value, head)
+
+
+def test_ratio_is_one_with_moments_that_change():
+    check("gru", False, "gaussian", normalise_observations=True, normalise_rewards=True)
+
+
+def test_later_minibatches_do_differ():
+    # The measure itself: at the end of a second epoch the ratio is no longer one.
+    probe = make_probe(
+        "probe/ticking", ENVS, rollout_length=LENGTH, epochs=2, minibatches=1, learning_rate=3e-2
+    )
+    state = count_ratios_off_one(probe.init(ENVS), 1e-6)
+    metrics = jax.jit(lambda s: probe.algorithm.update(s, probe.shards))(state)[1]
+    np.testing.assert_allclose(metrics["policy/clip_fraction"], 0.5, atol=0.1)
+    assert metrics["policy/approximate_kl"] > 1e-6

@@ -1,0 +1,44 @@
+"""What every test runs under: pinned threads, eight CPU devices, a compilation cache of its own.
+
+All of it must be in the environment before the first import of JAX.  It is inherited by the
+processes that tests start, unless they set their own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# With fewer threads than twice the devices, collectives on a CPU can wait for each other for ever;
+# if they ever do, end the process after a minute instead of hanging.
+os.environ.setdefault("NPROC", "32")
+os.environ["JAX_PLATFORMS"] = "cpu"
+_FLAGS = (
+    "--xla_force_host_platform_device_count=8",
+    "--xla_cpu_collective_call_terminate_timeout_seconds=60",
+)
+_given = os.environ.get("XLA_FLAGS", "")
+os.environ["XLA_FLAGS"] = " ".join(
+    [_given, *(flag for flag in _FLAGS if flag.split("=")[0] not in _given)]
+).strip()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep compiled programs between test runs: compiling is most of what the tests do."""
+    if config.cache is not None:
+        cache = Path(config.cache.mkdir("xla"))
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+@pytest.fixture(autouse=True)
+def fresh_trace_counters() -> Iterator[None]:
+    """Let ``chex.assert_max_traces`` count from zero in every test."""
+    import chex
+
+    chex.clear_trace_counter()
+    yield

@@ -1,0 +1,112 @@
+"""Encoders and MLPs: shapes, initialisation, and what they compute."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from envs_jax.spaces import ACTION_MASK
+from rljax.networks.torsos import CNN, MLP, Dense, Encoder
+
+KEY = jax.random.key(0)
+
+
+def shapes(module, x):
+    """Output shape and parameter shapes, without computing either."""
+    output, variables = jax.eval_shape(lambda: module.init_with_output(KEY, x))
+    return output.shape, jax.tree.map(lambda leaf: leaf.shape, variables["params"])
+
+
+@pytest.mark.parametrize(("inputs", "units"), [(6, 6), (4, 9), (9, 4)])
+def test_dense_is_orthogonal(inputs, units):
+    params = Dense(units, scale=0.7).init(KEY, jnp.zeros((1, inputs)))["params"]
+    kernel = np.asarray(params["kernel"])
+    product = kernel.T @ kernel if inputs >= units else kernel @ kernel.T
+    np.testing.assert_allclose(product, 0.49 * np.eye(min(inputs, units)), atol=1e-6)
+    np.testing.assert_array_equal(params["bias"], 0)
+
+
+def test_dense_takes_any_batch_axes():
+    x = jax.random.normal(KEY, (3, 5, 4))
+    dense = Dense(2)
+    params = dense.init(KEY, x)
+    kernel = params["params"]["kernel"]
+    np.testing.assert_allclose(dense.apply(params, x), np.einsum("tbn,nm->tbm", x, kernel), 1e-5)
+    assert dense.apply(params, x[0, 0]).shape == (2,)
+
+
+@pytest.mark.parametrize("layer_norm", [False, True])
+def test_mlp(layer_norm):
+    x = jax.random.normal(KEY, (7, 4))
+    mlp = MLP((8, 6), "tanh", layer_norm)
+    params = mlp.init(KEY, x)
+    params = jax.tree.map(lambda p: p + 0.1, params)  # biases and scales that show
+    expected = np.asarray(x, np.float64)
+    for i in range(2):
+        dense = params["params"][f"Dense_{i}"]
+        expected = expected @ np.asarray(dense["kernel"]) + np.asarray(dense["bias"])
+        if layer_norm:
+            norm = params["params"][f"LayerNorm_{i}"]
+            expected = expected - expected.mean(-1, keepdims=True)
+            expected = expected / np.sqrt(expected.var(-1, keepdims=True) + 1e-6)
+            expected = expected * np.asarray(norm["scale"]) + np.asarray(norm["bias"])
+        expected = np.tanh(expected)
+    np.testing.assert_allclose(mlp.apply(params, x), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "elu", "silu", "gelu"])
+def test_every_activation_has_a_module(activation):
+    assert shapes(MLP((3,), activation), jnp.zeros((2, 4)))[0] == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "picture", "features"),
+    [("small", (10, 10, 4), 8 * 8 * 16), ("image", (84, 84, 4), 7 * 7 * 64)],
+)
+def test_convolutions(kind, picture, features):
+    output, params = shapes(CNN(kind, "relu"), jnp.zeros((2, 3, *picture)))
+    assert output == (2, 3, features)
+    first = params["Conv_0"]["kernel"]
+    assert first == ((3, 3, 4, 16) if kind == "small" else (8, 8, 4, 32))
+
+
+def test_convolution_is_applied_to_each_picture():
+    x = jax.random.normal(KEY, (2, 3, 5, 5, 1))
+    cnn = CNN("small", "relu")
+    params = cnn.init(KEY, x)
+    whole = cnn.apply(params, x)
+    np.testing.assert_allclose(whole[1, 2], cnn.apply(params, x[1, 2]), atol=1e-6)
+
+
+def test_parts_have_encoders_of_their_own():
+    observation = {
+        "picture": jnp.zeros((2, 3, 10, 10, 1), jnp.uint8),
+        "matrix": jnp.zeros((2, 3, 4, 5)),
+        "scalar": jnp.zeros((2, 3)),
+        ACTION_MASK: jnp.zeros((2, 3, 6), bool),
+    }
+    output, params = shapes(Encoder(2, "tanh", "small", (7, 3)), observation)
+    assert output == (2, 3, 3 + 8 * 8 * 16 + 3)
+    assert set(params) == {"picture_cnn", "matrix", "scalar"}
+    assert params["matrix"]["Dense_0"]["kernel"] == (20, 7)
+    assert params["scalar"]["Dense_1"]["kernel"] == (7, 3)
+
+    output, params = shapes(Encoder(2, "tanh", "small"), observation)
+    assert output == (2, 3, 20 + 8 * 8 * 16 + 1)
+    assert set(params) == {"picture_cnn"}
+
+
+def test_parts_are_joined_in_the_order_of_their_names():
+    observation = {"b": jnp.ones((1, 1, 2)), "a": jnp.zeros((1, 1, 1)), ACTION_MASK: jnp.ones(3)}
+    encoder = Encoder(2, "tanh", "small")
+    np.testing.assert_array_equal(encoder.apply({}, observation)[0, 0], [0, 1, 1])
+
+
+def test_bytes_are_scaled():
+    encoder = Encoder(2, "tanh", "small")
+    seen = encoder.apply({}, jnp.array([[[0, 51, 255]]], jnp.uint8))
+    np.testing.assert_allclose(seen[0, 0], [0, 0.2, 1], rtol=1e-6)
+    as_they_are = encoder.apply({}, jnp.array([[[0, 51, 255]]], jnp.int32))
+    np.testing.assert_array_equal(as_they_are[0, 0], [0, 51, 255])
