@@ -158,3 +158,26 @@ def test_the_package_is_imported_only_when_it_is_used() -> None:
     code = "import sys, rljax.tracking; print({'tensorboardX', 'rich'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+_FULL = """
+import logging, resource, sys
+from rljax.tracking import JsonlSink, MultiSink, TensorBoardSink
+sinks = MultiSink([TensorBoardSink(sys.argv[1]), JsonlSink(sys.argv[1] + "/metrics.jsonl")])
+resource.setrlimit(resource.RLIMIT_FSIZE, (5000, resource.RLIM_INFINITY))
+for step in range(200):
+    sinks.log({f"group/metric{i}": float(i) for i in range(30)}, step)
+    sinks.text("a line")
+sinks.close("finished")
+print("went on to the end")
+"""
+
+
+def test_on_a_full_disk_training_goes_on(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboardX")
+    code = [sys.executable, "-c", _FULL, str(tmp_path)]
+    done = subprocess.run(code, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "went on to the end", done.stderr
+    assert sorted(line.split()[0] for line in done.stderr.splitlines()) == [
+        "JsonlSink", "TensorBoardSink"
+    ], done.stderr
