@@ -97,7 +97,7 @@ def positive(text: str) -> int:
 
 
 def print_table(
-    columns: Iterable[str], rows: Iterable[Iterable[str]], file: TextIO | None = None
+    columns: Iterable[str], rows: Iterable[Sequence[str]], file: TextIO | None = None
 ) -> None:
     """Print a table; numbers are right-aligned, and nothing is cut off."""
     from rich import box
@@ -105,12 +105,12 @@ def print_table(
     from rich.table import Table
 
     file = file or sys.stdout
-    rows = [list(row) for row in rows]
+    lines = list(rows)
     table = Table(box=box.SIMPLE_HEAD if file.isatty() else None, pad_edge=False)
     for i, name in enumerate(columns):
-        numeric = all(row[i][:1].isdigit() or row[i] in ("", "-") for row in rows)
+        numeric = all(row[i][:1].isdigit() or row[i] in ("", "-") for row in lines)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
+    for row in lines:
         table.add_row(*row)
     width = shutil.get_terminal_size((160, 24)).columns
     Console(file=file, width=width, markup=False, highlight=False).print(table)

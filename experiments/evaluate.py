@@ -87,7 +87,8 @@ def _env_steps(options: Namespace) -> int | str | None:
 def _report(result: dict[str, Any]) -> None:
     total, length = result["return"], result["length"]
     how = "greedy" if result["greedy"] else "sampled"
-    print(f"{result['env']}, {result['env_steps']:,} env_steps, {result['episodes']} episodes, {how}")
+    played = f"{result['episodes']} episodes, {how}"
+    print(f"{result['env']} after {result['env_steps']:,} env_steps: {played}")
     print(
         f"return  mean {total['mean']:.2f} (sd {total['sd']:.2f})  median {total['median']:.2f}  "
         f"IQM {total['iqm']:.2f} [{total['low']:.2f}, {total['high']:.2f}]"

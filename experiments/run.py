@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import sys
 from argparse import Namespace
 from typing import Any
 
-import yaml
-
-from experiments.cli import BROKEN, OK, Parser, command, print_table
+from experiments.cli import BROKEN, OK, Parser, command
+from experiments.overview import describe_preset, dry_run, list_presets
 from rljax.core import distributed
-from rljax.core.config import diff, from_dict, help_text, load_yaml, merge, to_dict
+from rljax.core.config import from_dict, help_text, load_yaml, merge
 from rljax.core.config_text import merge_dicts
 from rljax.core.errors import UserError
-from rljax.training.config import Config
+from rljax.training.config import RESUMABLE, Config
 from rljax.training.interrupt import parse_duration
-from rljax.training.presets import available, describe, preset
+from rljax.training.presets import preset
 from rljax.training.run_folder import RunFolder
 
-_HELP = """Train an agent, and leave a run folder.
+_HELP = f"""Train an agent, and leave a run folder.
 
   run.py --preset cartpole_ppo                       a run as it was measured
   run.py --preset cartpole_ppo --total-steps 2e6 --ppo.learning_rate 3e-4
@@ -31,8 +29,8 @@ _HELP = """Train an agent, and leave a run folder.
 
 Every field of the table below is an option, with - or _ in its name.  A preset comes first, then
 the file, then options.
-A resumed run keeps its stored config; of it only total_steps, devices, log_every, nonfinite,
-evaluation and checkpoint may change.
+A resumed run keeps its stored config, of which only these fields may change:
+{", ".join(RESUMABLE)}.
 """
 
 
@@ -43,7 +41,7 @@ def _parser() -> Parser:
     add("--config", metavar="FILE", help="YAML file with some or all fields")
     add("--run-dir", metavar="DIR", help="run folder (default: a new one under runs/)")
     add("--resume", metavar="RUN", nargs="?", const="",
-        help="go on with this run (or the one in --run-dir); auto: if --run-dir has one, else start")
+        help="go on with RUN (or --run-dir's); auto: if --run-dir has a run, else start one")
     add("--time-limit", metavar="TIME", help="save and stop after so long, like 90s, 30m, 11.5h")
     add("--distributed", metavar="auto|HOST:PORT,N,I",
         help="be process I of N, on as many hosts; auto: as the cluster says")
@@ -64,9 +62,11 @@ def main(argv: list[str]) -> int:
         return OK
     options, overrides = parser.parse_with_config(argv, Config)
     if options.list:
-        return _list()
+        list_presets()
+        return OK
     if options.describe:
-        return _describe(options.describe)
+        describe_preset(options.describe)
+        return OK
     time_limit = parse_duration(options.time_limit) if options.time_limit else None
     base, config, run_dir, resume = _resolve(options, overrides)
     if options.distributed:
@@ -74,7 +74,7 @@ def main(argv: list[str]) -> int:
     # With --json, stdout is for the one line that a program reads.
     with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
         if options.dry_run:
-            code, summary = OK, _dry_run(base, config)
+            code, summary = OK, dry_run(base, config)
         else:
             code, summary = _train(config, run_dir, resume, time_limit, options)
     if options.json and distributed.is_leader():
@@ -137,7 +137,8 @@ def _train(
     config: Config, run_dir: str | None, resume: bool, time_limit: float | None,
     options: Namespace,
 ) -> tuple[int, dict[str, Any]]:
-    from rljax.training.train import NOT_FINITE, train  # here, for the other commands to start quickly
+    # Here, for what does not train to start quickly.
+    from rljax.training.train import NOT_FINITE, train
 
     result = train(
         config, run_dir,
@@ -164,66 +165,6 @@ def _report(summary: dict[str, Any]) -> None:
             f"{summary['wall_s']:.1f} s in all"
         )
     print(f"run folder {summary['run_dir']}")
-
-
-def _list() -> int:
-    rows = []
-    for name, make in available().items():
-        config = make()
-        first_line = describe(name).split("\n")[0]
-        rows.append((name, config.env.name, f"{config.total_steps:,}", first_line))
-    print_table(("preset", "world", "env_steps", "what it is"), rows)
-    return OK
-
-
-def _describe(name: str) -> int:
-    from rljax.core.runtime import local_devices, prepare
-    from rljax.training.build import make_program
-    from rljax.training.estimate import parameter_count
-
-    config = preset(name)
-    prepare()
-    count = parameter_count(make_program(config, local_devices(1)))
-    print(f"{describe(name)}\n\n{_yaml(config)}\n{count:,} parameters")
-    return OK
-
-
-def _dry_run(base: Config | None, config: Config) -> dict[str, Any]:
-    from rljax.training.estimate import estimate
-
-    result = estimate(config)
-    changes = diff(base, config) if base else {}
-    print(_yaml(config))
-    if changes:
-        rows = [(path, str(old), str(new)) for path, (old, new) in changes.items()]
-        print_table(("changed", "from", "to"), rows)
-        print()
-    wanted = config.total_steps
-    exact = "exactly" if result.env_steps == wanted else f"rounded up from {wanted:,}"
-    mib = 2**20
-    lines = [
-        ("parameters", f"{result.parameters:,}"),
-        ("env_steps", f"{result.env_steps:,} ({exact})"),
-        ("updates", f"{result.updates:,} of {result.steps_per_update:,} env_steps"),
-        ("devices", str(result.devices)),
-        ("memory of each", f"{result.peak_bytes / mib:.1f} MiB: state "
-         f"{result.state_bytes / mib:.1f}, temporary {result.temporary_bytes / mib:.1f}"),
-        ("operations", f"{result.flops_per_step:.3g} per env_step, {result.flops:.3g} in all "
-         "(estimate: networks only)"),
-        ("compiled in", f"{result.compile_s:.1f} s"),
-    ]
-    for name, value in lines:
-        print(f"{name:<16}{value}")
-    return {
-        "config": to_dict(config),
-        "changes": {path: list(pair) for path, pair in changes.items()},
-        "estimate": dataclasses.asdict(result),
-    }
-
-
-def _yaml(config: Config) -> str:
-    text: str = yaml.safe_dump(to_dict(config), sort_keys=False)
-    return text
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from envs_jax.autoreset import AutoReset
-from envs_jax.render import render_episode
+from envs_jax.render import render_episode, render_frame
 from rljax.core.errors import UserError, nearest
 from rljax.evaluation.policy import Policy
 from rljax.training.build import make_env
@@ -56,11 +56,13 @@ def record(
         UserError: for a world that cannot be drawn.
     """
     env, env_params = make_env(policy.config)
-    states = _play(policy, AutoReset(env.env, "bank", 1), env_params, max_frames, seed, greedy)
+    _, start = jax.jit(env.env.reset_env)(jax.random.key(seed), env_params)
     try:
-        return render_episode(env.env, env_params, states)
+        render_frame(env.env, env_params, jax.device_get(start))  # before anything is played
     except ValueError as error:
         raise UserError(str(error)) from None
+    states = _play(policy, AutoReset(env.env, "bank", 1), env_params, max_frames, seed, greedy)
+    return render_episode(env.env, env_params, states)
 
 
 def write_video(
@@ -97,7 +99,8 @@ def _play(
         )
         keys = env_key[None]
         # What `env.step` does before it resets; the compiler sees that and does it once.
-        world = jax.vmap(env.env.step_env, (0, 0, 0, None))(keys, state.world, action, env_params)[1]
+        plain_step = jax.vmap(env.env.step_env, (0, 0, 0, None))
+        world = plain_step(keys, state.world, action, env_params)[1]
         bank = env.make_bank(keys, env_params)
         state, result = env.step(keys, state, action, env_params, bank)
         ended = result.terminated | result.truncated
@@ -136,6 +139,7 @@ def _ffmpeg() -> Any:
         import imageio.v2 as imageio
         import imageio_ffmpeg  # noqa: F401  (what imageio writes MP4 with)
     except ImportError:
-        raise UserError("MP4 needs the extra 'video': pip install -e '.[video]'; or write a .gif"
-                        ) from None
+        raise UserError(
+            "MP4 needs the extra 'video': pip install -e '.[video]'; or write a .gif"
+        ) from None
     return imageio
