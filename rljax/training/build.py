@@ -19,11 +19,15 @@ def make_env(config: Config) -> tuple[AutoReset, Any]:
     """Return the auto-resetting environment of a config, and its parameters.
 
     Raises:
-        UserError: for an unknown environment or parameter.
+        UserError: for an unknown environment or parameter, or a random phase in a world without.
     """
     try:
-        env, params = envs_jax.make(config.env.name, **config.env.params)
-        return AutoReset(env, config.env.reset, config.env.bank_size), params
+        world, params = envs_jax.make(config.env.name, **config.env.params)
+        env = AutoReset(world, config.env.reset, config.env.bank_size)
+        if config.env.random_phase:  # traced, for it to be refused before anything is made
+            key = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 1))
+            jax.eval_shape(lambda keys: env.init(keys, params, True), key)
+        return env, params
     except ValueError as error:
         raise UserError(str(error)) from None
 
