@@ -81,6 +81,7 @@ def test_an_mp4_needs_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         video.check_path(tmp_path / "film.mp4")
 
 
+@pytest.mark.filterwarnings("ignore:os.fork")
 def test_an_mp4_of_an_odd_size(tmp_path: Path) -> None:
     pytest.importorskip("imageio_ffmpeg")
     import imageio.v2 as imageio
