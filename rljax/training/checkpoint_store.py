@@ -1,6 +1,7 @@
 """The one place that talks to Orbax: folders of arrays and a record, committed atomically."""
 
 import contextlib
+import functools
 import gc
 import itertools
 import logging
@@ -10,7 +11,7 @@ import shutil
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,9 @@ class Store:
             orbax.close()
 
     def _abandon(self) -> None:
-        # After a failure Orbax may hold further errors of the same save, to be raised much later.
+        # After a failure Orbax may hold further errors of the same save, to be raised much later,
+        # and writes under way that find its event loop closed, which Python would print.
+        sys.unraisablehook = functools.partial(_print_unless_abandoned, sys.unraisablehook)
         with contextlib.suppress(Exception):
             self.close()
 
@@ -142,6 +145,11 @@ def _is_no_orbax_error(entry: logging.LogRecord) -> bool:
     # and asyncio some more for what Orbax has left unawaited.
     where = entry.pathname if entry.name == "absl" else entry.getMessage()
     return entry.levelno < logging.ERROR or not re.search("orbax|OCDBT", where)
+
+
+def _print_unless_abandoned(hook: Callable[[Any], Any], unraisable: Any) -> None:
+    if str(unraisable.exc_value) != "Event loop is closed":
+        hook(unraisable)
 
 
 def _ignore(*_: Any) -> None:
