@@ -1,0 +1,134 @@
+"""The actor-critic as a whole, in every kind."""
+
+from __future__ import annotations
+
+import itertools
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from envs_jax import spaces
+from helpers import QUICK
+from rljax.networks import NetworkConfig, make_network
+
+T, B, ACTIONS = 4, 3, 3
+KINDS = list(itertools.product(("none", "gru", "lstm"), (True, False)))
+
+
+def make(space=None, **config):
+    """A small network, its parameters, and an input for it."""
+    config = {"hidden_sizes": (8,), "core_size": 6, **config}
+    network = make_network(space or spaces.Discrete(ACTIONS), NetworkConfig(**config))
+    observation = jax.random.normal(jax.random.key(0), (T, B, 5))
+    reset = jnp.zeros((T, B), bool).at[2, 1].set(True)
+    inputs = (network.initial_carry(B), observation, reset)
+    params = jax.jit(network.init, compiler_options=QUICK)(jax.random.key(1), *inputs)
+    return network, params, inputs
+
+
+def box():
+    return spaces.Box(-1.0, 1.0, (2,))
+
+
+@pytest.mark.parametrize(("core", "separate"), KINDS)
+def test_shapes_and_agreement_of_the_methods(core, separate):
+    network, params, (carry, *rest) = make(core=core, separate_value=separate)
+    carry = jax.tree.map(lambda c: c + 0.3, carry)
+    after, distribution, value = network.apply(params, carry, *rest)
+
+    assert distribution.logits.shape == (T, B, ACTIONS)
+    assert value.shape == (T, B)
+    assert set(after) == ({"actor", "critic"} if separate else {"actor"})
+    assert jax.tree.map(jnp.shape, after) == jax.tree.map(jnp.shape, carry)
+    assert bool(jax.tree.leaves(carry)) == (core != "none")
+
+    acted, again = network.apply(params, carry, *rest, method="act")
+    np.testing.assert_allclose(again.logits, distribution.logits, atol=1e-6)
+    chex.assert_trees_all_close(acted["actor"], after["actor"], atol=1e-6)
+    if separate:  # left as it was
+        chex.assert_trees_all_equal(acted["critic"], carry["critic"])
+    alone = network.apply(params, carry, *rest, method="value")
+    np.testing.assert_allclose(alone, value, atol=1e-6)
+
+
+@pytest.mark.parametrize("separate", [True, False])
+def test_towers_are_separate_or_shared(separate):
+    network, params, inputs = make(separate_value=separate)
+
+    def total_value(params):
+        return network.apply(params, *inputs)[2].sum()
+
+    gradient = jax.jit(jax.grad(total_value))(params)["params"]
+    moved = {name: any(leaf.any() for leaf in jax.tree.leaves(g)) for name, g in gradient.items()}
+    if separate:
+        assert moved == {
+            "actor": False, "critic": True, "policy_head": False, "value_head": True
+        }
+    else:
+        assert moved == {"actor": True, "policy_head": False, "value_head": True}
+
+
+def test_initialisation_of_the_heads():
+    _, params, _ = make(hidden_sizes=(8,), policy_scale=0.01)
+    policy, value = (np.asarray(params["params"][f"{name}_head"]["kernel"])
+                     for name in ("policy", "value"))
+    np.testing.assert_allclose(policy.T @ policy, 1e-4 * np.eye(ACTIONS), atol=1e-9)
+    np.testing.assert_allclose(value.T @ value, [[1.0]], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("core", "options"),
+    [("none", {"layer_norm": True}), ("gru", {}), ("lstm", {}), ("none", {"distribution": "beta"})],
+)
+def test_bfloat16_stays_inside(core, options):
+    space = box() if "distribution" in options else None
+    full, params, inputs = make(space, core=core, **options)
+    half, half_params, _ = make(space, core=core, compute_dtype="bfloat16", **options)
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(half_params))
+    chex.assert_trees_all_equal(params, half_params)
+
+    outputs = half.apply(params, *inputs)
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(outputs))
+    reference = full.apply(params, *inputs)
+    np.testing.assert_allclose(outputs[2], reference[2], atol=0.05)
+    assert (outputs[2] != reference[2]).any()  # it did compute in fewer bits
+
+    def total_value(params):
+        return half.apply(params, *inputs)[2].sum()
+
+    gradient = jax.grad(total_value)(params)
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(gradient))
+
+
+def test_the_standard_deviation():
+    network, params, inputs = make(box(), std="learned", initial_std=0.5)
+    assert params["params"]["log_std"].shape == (2,)
+    np.testing.assert_allclose(
+        jnp.exp(network.apply(params, *inputs)[1].log_std), 0.5, rtol=1e-6
+    )
+    network, params, inputs = make(box(), std="fixed", initial_std=0.5)
+    assert "log_std" not in params["params"]
+    np.testing.assert_allclose(
+        jnp.exp(network.apply(params, *inputs)[1].log_std), 0.5, rtol=1e-6
+    )
+    network, params, inputs = make(box(), std="state", initial_std=0.5)
+    log_std = network.apply(params, *inputs)[1].log_std
+    assert log_std.shape == (T, B, 2) and (log_std[0, 0] != log_std[0, 1]).all()
+    np.testing.assert_allclose(jnp.exp(log_std), 0.5, rtol=0.1)  # the last layer starts small
+
+
+def test_the_action_mask_is_obeyed_and_not_seen():
+    network = make_network(spaces.Discrete(ACTIONS), NetworkConfig(hidden_sizes=(8,)))
+    seen = jax.random.normal(jax.random.key(0), (T, B, 5))
+    mask = jax.random.bernoulli(jax.random.key(1), 0.5, (T, B, ACTIONS)).at[..., 0].set(True)
+    reset = jnp.zeros((T, B), bool)
+    carry = network.initial_carry(B)
+    observation = {"seen": seen, spaces.ACTION_MASK: mask}
+    params = network.init(jax.random.key(1), carry, observation, reset)
+    _, distribution, value = network.apply(params, carry, observation, reset)
+    np.testing.assert_array_equal(jax.nn.softmax(distribution.logits) > 0, mask)
+    other = {"seen": seen, spaces.ACTION_MASK: jnp.ones_like(mask)}
+    np.testing.assert_array_equal(network.apply(params, carry, other, reset)[2], value)
