@@ -11,12 +11,13 @@ def cartpole_ppo() -> Config:
         name="cartpole_ppo",
         env=EnvConfig(name="CartPole-v1"),
         total_steps=500_000,
-        num_envs=32,
+        num_envs=8,
         ppo=PPOConfig(
             rollout_length=64,
-            learning_rate=1e-3,
+            learning_rate=2.5e-4,
             schedule="linear",
-            entropy_coefficient=0.005,
+            entropy_coefficient=0.01,
+            value_clip=0.2,
         ),
     )
 

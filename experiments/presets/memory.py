@@ -30,13 +30,9 @@ def masked_cartpole_rppo() -> Config:
         env=EnvConfig(name="MaskedCartPole-v1"),
         total_steps=1_500_000,
         num_envs=64,
-        network=NetworkConfig(hidden_sizes=(64,), core="gru", core_size=64),
+        network=NetworkConfig(core="gru", core_size=64),
         ppo=PPOConfig(
-            rollout_length=64,
-            bptt_length=32,
-            learning_rate=1e-3,
-            schedule="linear",
-            entropy_coefficient=0.005,
+            rollout_length=128, bptt_length=32, learning_rate=1e-3, schedule="linear"
         ),
     )
 

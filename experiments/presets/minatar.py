@@ -2,7 +2,7 @@
 
 from rljax.algorithms.ppo_config import PPOConfig
 from rljax.networks.config import NetworkConfig
-from rljax.training.config import CheckpointConfig, Config, EnvConfig, EvaluationConfig
+from rljax.training.config import Config, EnvConfig, EvaluationConfig
 
 
 def breakout_ppo() -> Config:
@@ -17,13 +17,13 @@ def breakout_ppo() -> Config:
         ),
         ppo=PPOConfig(
             rollout_length=64,
+            epochs=2,
             minibatches=8,
             learning_rate=1e-3,
             schedule="linear",
             entropy_coefficient=0.01,
         ),
         evaluation=EvaluationConfig(episodes=128, greedy=False),
-        checkpoint=CheckpointConfig(),
     )
 
 
