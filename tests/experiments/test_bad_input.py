@@ -17,7 +17,8 @@ from experiments import run
 from tiny_runs import ROOT
 
 PRESET = ["--preset", "cartpole_ppo"]
-GRU = ["--network.core", "gru"]
+GRU = ["--network.core", "gru", "--ppo.rollout_length", "64"]
+EIGHT_BLOCKS = ["--num-envs", "24", "--ppo.rollout_length", "64", "--ppo.minibatches", "4"]
 
 
 def _one_line(capsys: Any) -> str:
@@ -51,7 +52,7 @@ def _one_line(capsys: Any) -> str:
         ([*PRESET, "--distributed", "here"], "got 'here', expected auto or host:port,n,i"),
         # Sizes and devices.
         ([*PRESET, *GRU, "--ppo.bptt_length", "48"], "nearest that are: 48 or 96"),
-        ([*PRESET, "--num-envs", "24", "--devices", "5"], "Devices that work: 1, 2, 4, 8"),
+        ([*PRESET, *EIGHT_BLOCKS, "--devices", "5"], "Devices that work: 1, 2, 4, 8"),
         ([*PRESET, "--devices", "9"], "devices: 9 asked for, but there are 8"),
         # Folders.
         ([], "give --preset NAME"),

@@ -10,6 +10,7 @@ import pytest
 
 from experiments import benchmark, measure
 from rljax.core.config import merge
+from rljax.training import presets
 from tiny_runs import plain, rich
 
 
@@ -37,8 +38,8 @@ def test_all_combinations_once(requests: list[dict[str, Any]], capsys: Any) -> N
              for r in requests]
     assert found == [
         (preset, what, *size, seeds)
-        for preset, own_length in (("cartpole_ppo", 64), ("acrobot_ppo", 128))
-        for size in ((4, 8), (64, own_length))
+        for preset in ("cartpole_ppo", "acrobot_ppo")
+        for size in ((4, 8), (64, presets.preset(preset).ppo.rollout_length))
         for what, seeds in (("env", 1), ("train", 1), ("train", 8))
     ]
     config = requests[2]["config"]
