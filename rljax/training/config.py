@@ -15,7 +15,7 @@ class EnvConfig:
 
     name: str
     """Registered name, see `run.py --list`."""
-    params: FrozenDict[str, float] = FrozenDict()
+    params: FrozenDict[str, bool | int | float | str] = FrozenDict()
     """Parameters of the world that differ from its own defaults."""
     reset: Literal["full", "bank"] = "bank"
     """A fresh start state for each episode (full), or some made in bulk per rollout (bank)."""

@@ -13,6 +13,7 @@ import yaml
 from experiments import run
 from rljax.core.config import diff, from_dict, merge
 from rljax.training import train as training
+from rljax.training.build import make_env
 from rljax.training.config import Config
 from rljax.training.presets import describe, preset
 from rljax.training.train import NOT_FINITE, Result
@@ -124,6 +125,15 @@ def test_without_a_preset_a_world_is_enough(asked: dict[str, Any], tmp_path: Pat
     assert (asked["config"].env.name, asked["config"].seeds) == ("Catch-bsuite", 2)
     assert run.main(["--env.name", "Catch-bsuite"]) == 0
     assert asked["config"].env.name == "Catch-bsuite"
+
+
+def test_parameters_of_a_world_keep_their_types(asked: dict[str, Any]) -> None:
+    params = ["--env.params.max_steps_in_episode", "100", "--env.params.gravity", "9.5"]
+    assert run.main(["--preset", "cartpole_ppo", *params]) == 0
+    _, made = make_env(asked["config"])
+    assert (made.max_steps_in_episode, made.gravity) == (100, 9.5)
+    assert run.main(["--env.name", "FrozenLake-misc", "--env.params.map_name", "8x8"]) == 0
+    assert make_env(asked["config"])[0].env.desc.size == 64
 
 
 def test_a_resumed_run_keeps_its_config(asked: dict[str, Any], finished: Any) -> None:
