@@ -31,8 +31,11 @@ def host_devices_requested() -> int:
     """Return how many CPU devices flags or JAX's options ask for (1 when they do not say)."""
     import jax
 
+    option = int(jax.config.values["jax_num_cpu_devices"])
     match = _FLAG.search(os.environ.get("XLA_FLAGS", ""))
-    return int(match.group(1)) if match else max(1, int(jax.config.values["jax_num_cpu_devices"]))
+    if option > 0:  # goes before the flag, for JAX, too
+        return option
+    return int(match.group(1)) if match else 1
 
 
 def pool_size(devices: int) -> int:
@@ -80,6 +83,8 @@ def prepare(devices: int | None = None, cache_dir: str | None = None) -> None:
         jax.config.update("jax_compilation_cache_dir", cache_dir)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    else:
+        jax.config.update("jax_enable_compilation_cache", False)
 
 
 def backend_initialised() -> bool:
