@@ -61,6 +61,7 @@ def test_two_stops_change_nothing(
     assert last.summary["best_checkpoint"] == whole.summary["best_checkpoint"]
 
 
+@pytest.mark.slow
 def test_exact_runs_go_on_on_other_devices_to_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
