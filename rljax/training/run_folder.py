@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import time
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -93,23 +94,28 @@ class RunFolder:
         """Store every field of a config."""
         _write_json(self.config_path, to_dict(config))
 
-    def write_environment(self) -> None:
+    def write_environment(self, environment: dict[str, Any]) -> None:
         """Store versions, devices and what else decides the numbers."""
-        _write_json(self.path / "environment.json", describe_environment())
+        _write_json(self.path / "environment.json", environment)
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Store the summary of the run."""
         _write_json(self.summary_path, summary)
 
 
-def describe_environment() -> dict[str, Any]:
-    """Return versions, devices, git commit and thread-pool size, as JSON types."""
+def describe_environment(devices: Iterable[Any] | None = None) -> dict[str, Any]:
+    """Return versions, devices, git commit and thread-pool size, as JSON types.
+
+    Args:
+        devices: those that the run uses; None: all that this process has.
+    """
     import jax
 
     return {
         "versions": {"python": platform.python_version()} | {p: _version(p) for p in _PACKAGES},
         "devices": [
-            f"{device.platform}:{device.id} {device.device_kind}" for device in jax.local_devices()
+            f"{device.platform}:{device.id} {device.device_kind}"
+            for device in (jax.local_devices() if devices is None else devices)
         ],
         "processes": jax.process_count(),
         "nproc": os.environ.get("NPROC"),

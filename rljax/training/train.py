@@ -111,7 +111,8 @@ class _Run:
 
     def __init__(
         self, config: Config, program: Program, folder: RunFolder,
-        resume: bool | Literal["auto"], interrupt: Interrupt, console: Literal["auto", "bar", "rows", "silent"],
+        resume: bool | Literal["auto"], interrupt: Interrupt,
+        console: Literal["auto", "bar", "rows", "silent"],
     ) -> None:
         self.config, self.program, self.folder = config, program, folder
         self.interrupt = interrupt
@@ -151,7 +152,7 @@ class _Run:
         resumed = steps if resume else None
         if resume:
             self.folder.write_config(self.config)
-        self.folder.write_environment()
+        self.folder.write_environment(self._environment())
         sinks: list[Sink] = [
             ConsoleSink(
                 self.plan.total * self.plan.steps_per_update, start_step=steps, mode=console
@@ -320,7 +321,10 @@ class _Run:
             }
         summary["best_checkpoint"] = self.checkpoints.best_step()
         summary["state_digest"] = state_digest(self.state)
-        return summary | describe_environment()
+        return summary | self._environment()
+
+    def _environment(self) -> dict[str, Any]:
+        return describe_environment(self.program.mesh.devices.flat)
 
 
 def _number(value: float | None) -> float | None:

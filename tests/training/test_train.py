@@ -46,6 +46,7 @@ def test_the_folder_tells_what_was_done(run: tuple[Result, Program]) -> None:
     environment = json.loads((folder / "environment.json").read_text())
     assert environment["versions"]["jax"] == jax.__version__
     assert environment["nproc"] == os.environ["NPROC"]
+    assert environment["devices"] == result.summary["devices"] == ["cpu:0 cpu"]
     assert len(list(folder.glob("events.out.tfevents*"))) == 1
     logged = rows(folder)
     assert logged[-1].keys() == {
