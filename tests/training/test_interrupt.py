@@ -68,28 +68,28 @@ def test_sigterm_saves_and_ends_cleanly(whole: Result, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_second_ctrl_c_ends_at_once(whole: Result, tmp_path: Path) -> None:
-    # From the second update on a chunk takes a minute: the first Ctrl-C would wait for its end.
+    # The third chunk takes five minutes: the first Ctrl-C waits for its end.
     process = start_python(
         _SLOW_RUN.replace("config =", _STUCK + "config ="), tmp_path / "run", 0.0, "often"
     )
-    wait_for(lambda: (tmp_path / "run" / "checkpoints" / str(STEPS)).is_dir(), process)
-    time.sleep(0.5)
+    wait_for((tmp_path / "run" / "stuck").is_file, process)
     process.send_signal(signal.SIGINT)
-    time.sleep(0.5)
+    time.sleep(1.0)
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    err = process.communicate(timeout=15)[1]
+    err = process.communicate(timeout=60)[1]
     assert process.returncode != 0 and "KeyboardInterrupt" in err
     _ends_as(whole, tmp_path / "run")
 
 
 _STUCK = """
-import time
+import pathlib, time
 chunk = tiny_runs.Program.chunk
 def stuck(self, state, updates):
     stuck.calls += 1
     if stuck.calls > 2:
-        time.sleep(60)
+        pathlib.Path(sys.argv[1], "stuck").touch()
+        time.sleep(300)
     return chunk(self, state, updates)
 stuck.calls = 0
 tiny_runs.Program.chunk = stuck
@@ -123,7 +123,7 @@ def test_one_ctrl_c_saves_and_a_time_limit_too(
 def test_killed_three_times_it_ends_the_same(whole: Result, tmp_path: Path) -> None:
     rng, lines = random.Random(0), 0
     for _ in range(3):
-        process = start_python(_SLOW_RUN, tmp_path / "run", 0.02, "often")
+        process = start_python(_SLOW_RUN, tmp_path / "run", 0.15, "often")
         steps = _newest(tmp_path / "run")
         wait_for(lambda steps=steps: _newest(tmp_path / "run") > steps, process)
         time.sleep(rng.uniform(0.0, 0.2))
