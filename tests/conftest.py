@@ -28,9 +28,9 @@ os.environ["XLA_FLAGS"] = " ".join(
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep compiled programs between test runs: compiling is most of what the tests do."""
-    if config.cache is not None:
-        cache = Path(config.cache.mkdir("xla"))
-        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
+    cache = getattr(config, "cache", None)  # none under -p no:cacheprovider
+    if cache is not None:
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(cache.mkdir("xla"))))
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
