@@ -169,7 +169,7 @@ def make_ppo(
             seen = shards.map(
                 lambda r: normalisation.from_batch(r.transitions.observation, 2), rollout
             )
-            moments = normalisation.merge(moments, normalisation.merge_stacked(shards.stack(seen)))
+            moments = _add_moments(moments, seen, shards)
         state = state.replace(
             params=params,
             opt_state=opt_state,
@@ -219,9 +219,16 @@ def _scale_rewards(
 
     ended = steps.terminated | steps.truncated
     carry, seen = shards.map(sums, actors.discounted_return, steps.reward, ended)
-    moments = normalisation.merge(moments, normalisation.merge_stacked(shards.stack(seen)))
+    moments = _add_moments(moments, seen, shards)
     rewards = normalisation.scale(moments, steps.reward)
     return actors.replace(discounted_return=carry), moments, rewards
+
+
+def _add_moments(moments: Moments, seen: Moments, shards: Shards) -> Moments:
+    """Add every shard's statistics, unless they are not finite: those would stay for ever."""
+    total = normalisation.merge(moments, normalisation.merge_stacked(shards.stack(seen)))
+    finite = jnp.isfinite(ravel_pytree(total)[0]).all()
+    return jax.tree.map(lambda new, old: jnp.where(finite, new, old), total, moments)
 
 
 def _value_metrics(batch: Batch, shards: Shards) -> Metrics:

@@ -149,8 +149,8 @@ def make_optimise(
 
         start = _Fit(vector, opt_state, jnp.bool(False), jnp.int32(0))
         fit, (metrics, taken) = jax.lax.scan(epoch, start, jnp.arange(config.epochs))
-        steps = jnp.maximum(taken.sum(), 1)
-        means = {n: jnp.where(taken, m, 0.0).sum() / steps for n, m in metrics.items()}
+        # Of no step at all the mean is NaN, which is not logged.
+        means = {n: jnp.where(taken, m, 0.0).sum() / taken.sum() for n, m in metrics.items()}
         means["update/learning_rate"] = learning_rate
         means["update/steps_taken"] = taken.mean(dtype=jnp.float32)
         return unravel(fit.params), fit.opt_state, fit.skipped, means

@@ -170,6 +170,9 @@ class Program:
             raise ValueError(f"chunk of {updates} updates: expected 1 to {MAX_CHUNK}")
         compiled = self.compile()
         number = jax.device_put(np.int32(updates), NamedSharding(self.mesh, P()))
+        # On a CPU, parts of a collective program that are queued for their inputs can wait for each
+        # other in the thread pool for ever (rljax.core.runtime): there must be no queue.
+        jax.block_until_ready((state, number))
         result: tuple[TrainState, jax.Array] = compiled(state, number)
         return result
 
