@@ -191,6 +191,24 @@ def test_target_kl_stops_on_the_way():
     assert metrics["update/steps_taken"] == 1
 
 
+def test_target_kl_stops_for_good():
+    # One item is far off-policy: nothing goes on behind it, in its epoch or in the next.
+    batch = on_policy(*inputs())
+    batch = batch.replace(log_prob=batch.log_prob.at[7].add(3.0))
+    settings = {"minibatches": 4, "epochs": 2, "learning_rate": STILL}
+    _, _, metrics = optimised(batch, target_kl=1e-4, **settings)
+    assert metrics["update/steps_taken"] < 0.5
+
+
+def test_every_epoch_deals_anew():
+    # Two items spoil one minibatch or two, according to whether they meet.
+    _, batch = inputs()
+    batch = batch.replace(advantage=batch.advantage.at[jnp.array([7, 8])].set(jnp.nan))
+    epochs = 20
+    _, skipped, _ = optimised(batch, epochs=epochs, minibatches=2, normalise_advantages="off")
+    assert epochs < skipped < 2 * epochs
+
+
 @pytest.mark.parametrize("where", ["advantage", "returns", "observation"])
 def test_steps_that_are_not_finite_are_skipped(where):
     params, batch = inputs()
