@@ -70,7 +70,7 @@ def take_items(items: Any, index: jax.Array) -> Any:
     return jax.tree.map(lambda x: x[index].swapaxes(0, 1), items)
 
 
-def choose_blocks(num_envs: int, chunks: int, minibatches: int, most: int = 8) -> int:
+def choose_blocks(num_envs: int, chunks: int, minibatches: int, most: int = 16) -> int:
     """Return how many blocks the environments form: the largest divisor of ``most`` that fits.
 
     It depends on the sizes of the problem only, never on the number of devices.

@@ -205,6 +205,6 @@ def _where_needed(needed: jax.Array, values: Any, carry: Any, observation: Any) 
         found = values(*take, jnp.zeros(rows, bool))
         return left.at[index].set(False, mode="drop"), result.at[index].set(found, mode="drop")
 
-    start = (needed, jnp.zeros(size))
+    start = (needed, jnp.zeros_like(needed, jnp.float32))
     _, result = jax.lax.while_loop(lambda loop: loop[0].any(), body, start)
     return result

@@ -52,7 +52,7 @@ class Program:
         members, count = len(seeds), len(devices)
         rows = math.gcd(members, count) if seeds_mode == "devices" else 1
         columns = count // rows
-        _check_divisible(num_envs, columns, algorithm.blocks)
+        _check_divisible(num_envs, columns, algorithm.blocks, exact)
         self.algorithm, self.seeds, self.mode = algorithm, seeds, seeds_mode
         self.num_envs = num_envs
         self.mesh = make_mesh(devices, rows)
@@ -182,12 +182,16 @@ class Program:
         return [jax.tree.map(lambda x, i=i: x[i], policy) for i in range(len(self.seeds))]
 
 
-def _check_divisible(num_envs: int, devices: int, blocks: int) -> None:
-    if blocks % devices == 0:
-        return
-    fit = [n for n in range(1, blocks + 1) if blocks % n == 0]
-    raise UserError(
-        f"num_envs {num_envs} forms {blocks} equal blocks, which do not divide over {devices} "
-        f"devices. Devices that work: {', '.join(map(str, fit))}; or take num_envs "
-        f"{max(1, num_envs // (8 * devices)) * 8 * devices}"
-    )
+def _check_divisible(num_envs: int, devices: int, blocks: int, exact: bool) -> None:
+    def fits(count: int) -> bool:
+        # In the exact setting a device loops over its blocks, and XLA compiles a loop over a
+        # single one into other arithmetic.
+        return blocks % count == 0 and not (exact and count > 1 and blocks // count < 2)
+
+    if not fits(devices):
+        working = ", ".join(str(count) for count in range(1, blocks + 1) if fits(count))
+        raise UserError(
+            f"num_envs {num_envs} forms {blocks} equal blocks, which do not divide over {devices} "
+            f"devices{', at least two on each (exact)' if exact else ''}. Devices that work: "
+            f"{working}. A num_envs that is a multiple of 16 forms 16 blocks."
+        )

@@ -92,8 +92,6 @@ def test_same_run_on_any_number_of_devices(devices):
     assert len(np.unique(many.actors.observation[0, :, 0])) == ENVS
 
 
-# FAILS on 8 until every device has at least two blocks in the exact setting (choose_blocks with
-# most=16, and a check in Program): a loop over one block is no loop to XLA, and fuses otherwise.
 @pytest.mark.parametrize("devices", [*(pytest.param(n, marks=pytest.mark.slow) for n in (2, 4)), 8])
 def test_exact_is_the_same_bits(devices):
     one, rows = trained((5,), "gru", exact=True)
@@ -289,6 +287,6 @@ def test_lengths_of_chunks_are_checked(updates):
 
 
 def test_devices_that_do_not_divide():
-    message = "num_envs 16 forms 8 equal blocks.* 3 devices. Devices that work: 1, 2, 4, 8"
+    message = "num_envs 16 forms 16 equal blocks.* 3 devices. Devices that work: 1, 2, 4, 8, 16"
     with pytest.raises(UserError, match=message):
         Program(algorithm("none"), ENVS, jax.devices()[:3])
