@@ -258,7 +258,7 @@ class AutoReset:
 
 
 def _strong(tree: Any) -> Any:
-    """Arrays without weak types: gymnax's resets and steps differ in them, and jit would retrace."""
+    """Arrays without weak types: gymnax's resets and steps differ in them; jit would retrace."""
 
     def convert(leaf: Any) -> jax.Array:
         leaf = jnp.asarray(leaf)

@@ -39,8 +39,13 @@ def _parser() -> Parser:
     parser = Parser(_HELP)
     add = parser.add_argument
     add("--preset", nargs="+", default=["cartpole_ppo"], metavar="NAME")
-    add("--num-envs", type=_sizes, metavar="B[xT],...", default=[(None, None)],
-        help="environments, each with a rollout length of its own or not (default: the preset's)")
+    add(
+        "--num-envs",
+        type=_sizes,
+        metavar="B[xT],...",
+        default=[(None, None)],
+        help="environments, each with a rollout length of its own or not (default: the preset's)",
+    )
     add("--rollout-length", type=positive, metavar="T", help="for sizes that do not say theirs")
     add("--devices", type=numbers, metavar="N,...", default=[1])
     add("--seeds", type=numbers, metavar="N,...", default=[1], help="members in one program")
@@ -113,7 +118,11 @@ def _measured(request: dict[str, Any]) -> dict[str, Any]:
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_ROOT), env.get("PYTHONPATH")]))
     process = subprocess.run(
         [sys.executable, "-m", "experiments.measure"],
-        input=json.dumps(request), env=env, capture_output=True, text=True, check=False,
+        input=json.dumps(request),
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if process.returncode:
         lines = process.stderr.strip().splitlines() or [f"exit code {process.returncode}"]

@@ -24,21 +24,38 @@ def _parser() -> Parser:
     parser = Parser(_HELP)
     add = parser.add_argument
     add("run", metavar="RUN", help="run folder")
-    add("--episodes", type=positive, metavar="N",
-        help="episodes, in parallel (default: as the run's evaluations)")
+    add(
+        "--episodes",
+        type=positive,
+        metavar="N",
+        help="episodes, in parallel (default: as the run's evaluations)",
+    )
     add("--seed", type=int, metavar="S", help="of the episodes (default: others than the run saw)")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--greedy", action="store_true", default=None, help="take the policy's mode")
-    how.add_argument("--sample", action="store_false", dest="greedy",
-                     help="draw from the policy (default of both: as the run's evaluations)")
+    how.add_argument(
+        "--sample",
+        action="store_false",
+        dest="greedy",
+        help="draw from the policy (default of both: as the run's evaluations)",
+    )
     add("--env-steps", metavar="N|best", help="which checkpoint (default: the newest)")
     add("--member", type=int, default=0, metavar="I", help="which of the seeds trained together")
     add("--video", metavar="FILE", help="also film one episode, .gif or .mp4")
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--max-frames", type=positive, default=1000, metavar="N",
-                        help="longest film (default: 1000)")
-    length.add_argument("--seconds", type=positive, metavar="T",
-                        help=f"likewise, at {_FRAMES_PER_SECOND} frames a second")
+    length.add_argument(
+        "--max-frames",
+        type=positive,
+        default=1000,
+        metavar="N",
+        help="longest film (default: 1000)",
+    )
+    length.add_argument(
+        "--seconds",
+        type=positive,
+        metavar="T",
+        help=f"likewise, at {_FRAMES_PER_SECOND} frames a second",
+    )
     add("--json", action="store_true", help="print the result as one line of JSON")
     return parser
 

@@ -59,10 +59,16 @@ def dry_run(base: Config | None, config: Config) -> dict[str, Any]:
         ("env_steps", f"{result.env_steps:,} ({exact})"),
         ("updates", f"{result.updates:,} of {result.steps_per_update:,} env_steps"),
         ("devices", str(result.devices)),
-        ("memory of each", f"{result.peak_bytes / mib:.1f} MiB: state "
-         f"{result.state_bytes / mib:.1f}, temporary {result.temporary_bytes / mib:.1f}"),
-        ("operations", f"{result.flops_per_step:.3g} per env_step, {result.flops:.3g} in all "
-         "(estimate: networks only)"),
+        (
+            "memory of each",
+            f"{result.peak_bytes / mib:.1f} MiB: state "
+            f"{result.state_bytes / mib:.1f}, temporary {result.temporary_bytes / mib:.1f}",
+        ),
+        (
+            "operations",
+            f"{result.flops_per_step:.3g} per env_step, {result.flops:.3g} in all "
+            "(estimate: networks only)",
+        ),
         ("compiled in", f"{result.compile_s:.1f} s"),
     ]
     for name, value in lines:

@@ -40,11 +40,19 @@ def _parser() -> Parser:
     add("--preset", metavar="NAME", help="what to start from, see --list")
     add("--config", metavar="FILE", help="YAML file with some or all fields")
     add("--run-dir", metavar="DIR", help="run folder (default: a new one under runs/)")
-    add("--resume", metavar="RUN", nargs="?", const="",
-        help="go on with RUN (or --run-dir's); auto: if --run-dir has a run, else start one")
+    add(
+        "--resume",
+        metavar="RUN",
+        nargs="?",
+        const="",
+        help="go on with RUN (or --run-dir's); auto: if --run-dir has a run, else start one",
+    )
     add("--time-limit", metavar="TIME", help="save and stop after so long, like 90s, 30m, 11.5h")
-    add("--distributed", metavar="auto|HOST:PORT,N,I",
-        help="be process I of N, on as many hosts; auto: as the cluster says")
+    add(
+        "--distributed",
+        metavar="auto|HOST:PORT,N,I",
+        help="be process I of N, on as many hosts; auto: as the cluster says",
+    )
     add("--json", action="store_true", help="print the summary as one line of JSON on stdout")
     add("--quiet", action="store_true", help="show no progress")
     add("--dry-run", action="store_true", help="show config, memory and work; write nothing")
@@ -134,14 +142,18 @@ def _run_folder(options: Namespace) -> tuple[str | None, bool]:
 
 
 def _train(
-    config: Config, run_dir: str | None, resume: bool, time_limit: float | None,
+    config: Config,
+    run_dir: str | None,
+    resume: bool,
+    time_limit: float | None,
     options: Namespace,
 ) -> tuple[int, dict[str, Any]]:
     # Here, for what does not train to start quickly.
     from rljax.training.train import NOT_FINITE, train
 
     result = train(
-        config, run_dir,
+        config,
+        run_dir,
         resume="auto" if options.resume == "auto" else resume,
         time_limit=time_limit,
         console="silent" if options.quiet else "auto",

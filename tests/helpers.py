@@ -65,8 +65,13 @@ def make_probe(
     auto = AutoReset(world_, "bank", 2)
     network_config = NetworkConfig(**{**SMALL, **(network or {})})
     algorithm = make_ppo(
-        auto, params, network_config, PPOConfig(**config),
-        num_envs=num_envs, total_updates=total_updates, **(env or {}),
+        auto,
+        params,
+        network_config,
+        PPOConfig(**config),
+        num_envs=num_envs,
+        total_updates=total_updates,
+        **(env or {}),
     )
     return Probe(algorithm, make_network(auto.action_space(params), network_config), auto, params)
 

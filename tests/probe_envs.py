@@ -94,8 +94,11 @@ TABLES: dict[str, Table] = {
     "terminated": table([1] * 5, [1, 2, 3, 4, 0], [False] * 4 + [True], [1, 0, 0, 0, 0]),
     # A cue (state 0 or 1), a blank, then a question that looks the same for both cues.
     "memory": table(
-        [0, 0, 0, 0, [1, -1], [-1, 1]], [2, 3, 4, 5, 0, 0], [False] * 4 + [True] * 2,
-        [0.5, 0.5, 0, 0, 0, 0], looks=[0, 1, 2, 2, 3, 3],
+        [0, 0, 0, 0, [1, -1], [-1, 1]],
+        [2, 3, 4, 5, 0, 0],
+        [False] * 4 + [True] * 2,
+        [0.5, 0.5, 0, 0, 0, 0],
+        looks=[0, 1, 2, 2, 3, 3],
     ),
 }
 

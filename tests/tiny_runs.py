@@ -93,9 +93,7 @@ def train_until(
     with monkeypatch.context() as patch:
         patch.setattr(training._Run, "run", run)
         patch.setattr(Interrupt, "reason", property(reason))
-        patch.setattr(
-            training, "_next_length", lambda *_: max(1, updates - runs[0].updates)
-        )
+        patch.setattr(training, "_next_length", lambda *_: max(1, updates - runs[0].updates))
         return train(config, run_dir, console="silent", **options)
 
 

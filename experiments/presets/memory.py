@@ -28,11 +28,16 @@ def masked_cartpole_rppo() -> Config:
     return Config(
         name="masked_cartpole_rppo",
         env=EnvConfig(name="MaskedCartPole-v1"),
-        total_steps=1_500_000,
-        num_envs=64,
+        total_steps=1_000_000,
+        num_envs=16,
         network=NetworkConfig(core="gru", core_size=64),
         ppo=PPOConfig(
-            rollout_length=128, bptt_length=32, learning_rate=1e-3, schedule="linear"
+            rollout_length=128,
+            bptt_length=32,
+            learning_rate=5e-4,
+            schedule="linear",
+            entropy_coefficient=0.01,
+            value_clip=0.2,
         ),
     )
 

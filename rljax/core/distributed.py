@@ -58,9 +58,7 @@ def _parse(spec: str) -> dict[str, Any]:
             if count
             else "distributed: got 0 processes, expected 1 or more"
         )
-    return {
-        "coordinator_address": match["address"], "num_processes": count, "process_id": index
-    }
+    return {"coordinator_address": match["address"], "num_processes": count, "process_id": index}
 
 
 def is_leader() -> bool:

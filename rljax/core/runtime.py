@@ -12,8 +12,8 @@ XLA's CPU client sizes one thread pool when it starts, from the environment vari
 
 Within one device's program a single thread is right: the matrices of reinforcement learning are
 small, and splitting them costs more processor time than it saves.  More cores are used by more
-devices.  So :func:`prepare` also sets ``PJRT_NPROC``, the threads that one program is split over, to
-one: two devices on two cores become almost twice as fast by it.  The price is that a program with
+devices.  So :func:`prepare` also sets ``PJRT_NPROC``, the threads that one program is split over,
+to one: two devices on two cores become almost twice as fast by it.  The price is that a program with
 collectives must not be launched before its inputs are there, or its parts wait for each other in
 that one thread; :meth:`rljax.training.program.Program.chunk` sees to that.
 """
@@ -78,8 +78,10 @@ def prepare(devices: int | None = None, cache_dir: str | None = None) -> None:
     if not already_running:
         if pin_thread_pool(devices):
             os.environ.setdefault("PJRT_NPROC", "1")
-        if devices and devices > host_devices_requested() and not _FLAG.search(
-            os.environ.get("XLA_FLAGS", "")
+        if (
+            devices
+            and devices > host_devices_requested()
+            and not _FLAG.search(os.environ.get("XLA_FLAGS", ""))
         ):
             jax.config.update("jax_num_cpu_devices", devices)
     # float32 means float32: no silent TF32 on recent GPUs.

@@ -43,9 +43,7 @@ def evaluate(
     episodes = options.episodes if episodes is None else episodes
     greedy = options.greedy if greedy is None else greedy
     env, env_params = make_env(policy.config)
-    play = make_evaluation(
-        policy.algorithm, env, env_params, episodes, greedy, options.max_steps
-    )
+    play = make_evaluation(policy.algorithm, env, env_params, episodes, greedy, options.max_steps)
     played = play(policy.state, seed)
     result: dict[str, Any] = {
         "env": policy.config.env.name,

@@ -64,7 +64,10 @@ def make_evaluation(
         def step(loop: Any) -> Any:
             act_key, env_key = jax.random.split(jax.random.fold_in(key, loop["step"]))
             carry, action = algorithm.act(
-                policy, loop["carry"], loop["observation"], loop["reset"],
+                policy,
+                loop["carry"],
+                loop["observation"],
+                loop["reset"],
                 None if greedy else act_key,
             )
             env_state, result = env.step(

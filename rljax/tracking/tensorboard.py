@@ -35,9 +35,7 @@ class TensorBoardSink:
             from tensorboardX.proto import event_pb2, summary_pb2
         except ImportError:
             raise UserError("TensorBoard events need a package: pip install tensorboardX") from None
-        self._event, self._values, self._text = (
-            event_pb2.Event, summary_pb2.Summary, summary.text
-        )
+        self._event, self._values, self._text = (event_pb2.Event, summary_pb2.Summary, summary.text)
         Path(log_dir).mkdir(parents=True, exist_ok=True)
         # Two processes may start within the one second that the file's name resolves.
         suffix = f".{time.time_ns() % 10**9:09d}"

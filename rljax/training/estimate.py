@@ -71,8 +71,10 @@ def estimate(config: Config) -> Estimate:
         state_bytes=memory.argument_size_in_bytes,
         temporary_bytes=memory.temp_size_in_bytes,
         # The state's buffers are donated, so that most of the outputs alias them.
-        peak_bytes=memory.argument_size_in_bytes + memory.output_size_in_bytes
-        - memory.alias_size_in_bytes + memory.temp_size_in_bytes,
+        peak_bytes=memory.argument_size_in_bytes
+        + memory.output_size_in_bytes
+        - memory.alias_size_in_bytes
+        + memory.temp_size_in_bytes,
         flops_per_step=per_step,
         flops=per_step * steps * config.seeds,
     )

@@ -110,8 +110,12 @@ class _Run:
     """One run in progress."""
 
     def __init__(
-        self, config: Config, program: Program, folder: RunFolder,
-        resume: bool | Literal["auto"], interrupt: Interrupt,
+        self,
+        config: Config,
+        program: Program,
+        folder: RunFolder,
+        resume: bool | Literal["auto"],
+        interrupt: Interrupt,
         console: Literal["auto", "bar", "rows", "silent"],
     ) -> None:
         self.config, self.program, self.folder = config, program, folder

@@ -44,8 +44,6 @@ class Usage:
             "wall_s": round(time.perf_counter() - self._began, 3),
             "train_s": round(self._train_wall, 3),
             "steps_per_s": round(env_steps / self._train_wall, 1) if self._train_wall else None,
-            "cpu_us_per_step": (
-                round(self._train_cpu / env_steps * 1e6, 4) if env_steps else None
-            ),
+            "cpu_us_per_step": (round(self._train_cpu / env_steps * 1e6, 4) if env_steps else None),
             "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         }

@@ -44,8 +44,16 @@ def first_minibatches(core, separate_value, head, updates=2, **env):
     actions, options = HEADS[head]
     network = {"core": core, "separate_value": separate_value, "policy_scale": 1.0, **options}
     probe = make_probe(
-        "probe/ticking", ENVS, network, env, {"actions": actions},
-        rollout_length=LENGTH, bptt_length=CHUNK, epochs=1, minibatches=1, learning_rate=3e-2,
+        "probe/ticking",
+        ENVS,
+        network,
+        env,
+        {"actions": actions},
+        rollout_length=LENGTH,
+        bptt_length=CHUNK,
+        epochs=1,
+        minibatches=1,
+        learning_rate=3e-2,
     )
     state = probe.init(ENVS)
     state = count_ratios_off_one(state, 1e-5 if head == "beta" else 1e-6)
@@ -68,10 +76,7 @@ def check(core, separate_value, head, **env):
 
 
 # Each network and each head once; the rest of the table is slow.
-_PAIRS = [
-    (*network, head)
-    for network, head in zip(itertools.cycle(NETWORKS), HEADS, strict=False)
-]
+_PAIRS = [(*network, head) for network, head in zip(itertools.cycle(NETWORKS), HEADS, strict=False)]
 
 
 @pytest.mark.parametrize(("core", "separate_value", "head"), _PAIRS)

@@ -19,9 +19,17 @@ from rljax.data.rollout import collect
 ENVS, LENGTH, UPDATES = 16, 16, 3
 PLAIN = {"rollout_length": LENGTH, "epochs": 1, "minibatches": 1, "learning_rate": 1e-2}
 EVERYTHING = PLAIN | {
-    "gamma": 0.9, "gae_lambda": 0.8, "entropy_coefficient": 0.05, "value_coefficient": 0.7,
-    "value_clip": 0.2, "weight_decay": 0.1, "max_grad_norm": 0.05, "schedule": "linear",
-    "final_fraction": 0.5, "normalise_advantages": "batch", "clip_epsilon": 0.1,
+    "gamma": 0.9,
+    "gae_lambda": 0.8,
+    "entropy_coefficient": 0.05,
+    "value_coefficient": 0.7,
+    "value_clip": 0.2,
+    "weight_decay": 0.1,
+    "max_grad_norm": 0.05,
+    "schedule": "linear",
+    "final_fraction": 0.5,
+    "normalise_advantages": "batch",
+    "clip_epsilon": 0.1,
 }
 NORMALISED = {"normalise_observations": True, "normalise_rewards": True}
 
@@ -30,8 +38,13 @@ NORMALISED = {"normalise_observations": True, "normalise_rewards": True}
 def setting(everything):
     config, env = (EVERYTHING, NORMALISED) if everything else (PLAIN, {})
     probe = make_probe(
-        "probe/ticking", ENVS, {"policy_scale": 1.0}, env, {"actions": "discrete"},
-        total_updates=10, **config,
+        "probe/ticking",
+        ENVS,
+        {"policy_scale": 1.0},
+        env,
+        {"actions": "discrete"},
+        total_updates=10,
+        **config,
     )
     update = jax.jit(lambda s: probe.algorithm.update(s, probe.shards), compiler_options=QUICK)
 
@@ -40,8 +53,15 @@ def setting(everything):
         """The rollout that this state's update begins with."""
         key = jax.random.fold_in(jax.random.fold_in(state.key, state.updates), _ROLLOUT)
         return collect(
-            probe.env, probe.network, state.params, state.observation_moments, state.env_params,
-            state.actors, key, LENGTH, LENGTH,
+            probe.env,
+            probe.network,
+            state.params,
+            state.observation_moments,
+            state.env_params,
+            state.actors,
+            key,
+            LENGTH,
+            LENGTH,
         )[1]
 
     return probe, update, rollout_of
@@ -187,7 +207,11 @@ def test_moments_are_those_of_all_that_was_seen():
 @functools.cache
 def breakable(env):
     probe = make_probe(
-        "probe/choose", ENVS, env=dict.fromkeys(env, True), rollout_length=8, epochs=2,
+        "probe/choose",
+        ENVS,
+        env=dict.fromkeys(env, True),
+        rollout_length=8,
+        epochs=2,
         minibatches=2,
     )
     update = jax.jit(lambda s: probe.algorithm.update(s, probe.shards), compiler_options=QUICK)
@@ -219,8 +243,15 @@ def test_a_world_that_is_not_finite_for_a_while(env, what):
 
 
 def test_acting():
-    probe = make_probe("probe/ticking", ENVS, {"core": "gru"}, world_options={
-        "actions": "continuous"}, rollout_length=8, bptt_length=8, minibatches=1)
+    probe = make_probe(
+        "probe/ticking",
+        ENVS,
+        {"core": "gru"},
+        world_options={"actions": "continuous"},
+        rollout_length=8,
+        bptt_length=8,
+        minibatches=1,
+    )
     algorithm, state = probe.algorithm, probe.init(ENVS)
     policy, carry = algorithm.policy(state), algorithm.initial_carry(ENVS)
     observation, reset = state.actors.observation, jnp.zeros(ENVS, bool)
@@ -228,9 +259,7 @@ def test_acting():
     act = jax.jit(algorithm.act, compiler_options=QUICK)
 
     after, greedy = act(policy, carry, observation, reset, None)
-    _, distribution, _ = probe.network.apply(
-        state.params, carry, observation[None], reset[None]
-    )
+    _, distribution, _ = probe.network.apply(state.params, carry, observation[None], reset[None])
     expected = probe.network.head.to_environment(distribution, distribution.mean)
     np.testing.assert_allclose(greedy, expected[0], atol=1e-6)
     assert greedy.shape == (ENVS, 2)
@@ -254,5 +283,6 @@ def test_lengths_that_do_not_divide():
     # A rollout shorter than a chunk is one chunk.
     make_probe("probe/ticking", 8, {"core": "gru"}, rollout_length=6, bptt_length=24)
     with pytest.raises(UserError, match="num_envs 3 with 1 item.*minibatches 8.*: 8"):
-        make_probe("probe/ticking", 3, {"core": "gru"}, rollout_length=8, minibatches=4,
-                   accumulation=2)
+        make_probe(
+            "probe/ticking", 3, {"core": "gru"}, rollout_length=8, minibatches=4, accumulation=2
+        )

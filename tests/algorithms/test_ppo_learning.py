@@ -15,8 +15,15 @@ from probe_envs import GAMMA, STATES, TABLES, TARGETS, Combination
 ENVS = 64
 CORES = ("none", "gru", "lstm")
 SETTINGS = {
-    "rollout_length": 16, "bptt_length": 8, "epochs": 4, "minibatches": 2, "learning_rate": 1e-2,
-    "gamma": GAMMA, "max_grad_norm": 1.0, "schedule": "linear", "final_fraction": 0.1,
+    "rollout_length": 16,
+    "bptt_length": 8,
+    "epochs": 4,
+    "minibatches": 2,
+    "learning_rate": 1e-2,
+    "gamma": GAMMA,
+    "max_grad_norm": 1.0,
+    "schedule": "linear",
+    "final_fraction": 0.1,
 }
 
 
@@ -111,7 +118,10 @@ def learn_one_step(world, core, network=None, updates=60, **config):
     world_state, observation = jax.jit(probe.env.init)(keys, probe.env_params)
     algorithm = probe.algorithm
     act = functools.partial(
-        algorithm.act, algorithm.policy(state), algorithm.initial_carry(32), observation,
+        algorithm.act,
+        algorithm.policy(state),
+        algorithm.initial_carry(32),
+        observation,
         jnp.ones(32, bool),
     )
     assert metrics["episode/length"] == 1

@@ -248,9 +248,7 @@ def test_schedules_reach_the_learning_rate(schedule, factors):
 
 def test_decay_is_decoupled():
     start = vector(inputs()[0])
-    without, with_decay = (
-        vector(optimised(weight_decay=decay)[0]) for decay in (0.0, 0.1)
-    )
+    without, with_decay = (vector(optimised(weight_decay=decay)[0]) for decay in (0.0, 0.1))
     np.testing.assert_allclose(with_decay - without, -0.01 * 0.1 * start, atol=1e-7)
 
 

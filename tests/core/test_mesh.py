@@ -20,7 +20,9 @@ def figures(shards, x):
     """Reductions of each shard's own, over all shards; and each shard's sum, in global order."""
     parts = shards.split(x)
     local = {
-        "sum": lambda p: p.sum(0), "mean": lambda p: p.mean(0), "min": lambda p: p.min(0),
+        "sum": lambda p: p.sum(0),
+        "mean": lambda p: p.mean(0),
+        "min": lambda p: p.min(0),
         "max": lambda p: p.max(0),
     }
     reduced = {name: getattr(shards, name)(shards.map(local[name], parts)) for name in FIGURES}
@@ -34,8 +36,11 @@ def run(devices, exact):
         return jax.jit(lambda x: figures(shards, x))(X)
     mesh = make_mesh(jax.devices()[:devices])
     body = jax.shard_map(
-        lambda x: figures(shards, x), mesh=mesh, in_specs=P(DATA),
-        out_specs=(P(), P(), P(DATA)), check_vma=False,
+        lambda x: figures(shards, x),
+        mesh=mesh,
+        in_specs=P(DATA),
+        out_specs=(P(), P(), P(DATA)),
+        check_vma=False,
     )
     return jax.jit(body)(X)
 

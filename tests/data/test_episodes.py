@@ -27,9 +27,7 @@ def batches(seed, updates, rate):
 
 def by_block(episodes):
     """[T, B] -> [blocks, T, B / blocks], as the exact setting has it."""
-    return jax.tree.map(
-        lambda x: x.reshape(STEPS, BLOCKS, ENVS // BLOCKS).swapaxes(0, 1), episodes
-    )
+    return jax.tree.map(lambda x: x.reshape(STEPS, BLOCKS, ENVS // BLOCKS).swapaxes(0, 1), episodes)
 
 
 @pytest.mark.parametrize("exact", [False, True])

@@ -100,8 +100,15 @@ def test_items_are_chunks_of_one_environment():
 
 @pytest.mark.parametrize(
     ("sizes", "blocks"),
-    [((64, 128, 4), 8), ((4, 128, 4), 4), ((6, 4, 4), 2), ((7, 4, 2), 1), ((8, 1, 4), 2),
-     ((8, 1, 8), 1), ((24, 1, 3), 8)],
+    [
+        ((64, 128, 4), 8),
+        ((4, 128, 4), 4),
+        ((6, 4, 4), 2),
+        ((7, 4, 2), 1),
+        ((8, 1, 4), 2),
+        ((8, 1, 8), 1),
+        ((24, 1, 3), 8),
+    ],
 )
 def test_blocks(sizes, blocks):
     assert choose_blocks(*sizes) == blocks

@@ -37,9 +37,7 @@ def setting(core, separate, actions="discrete", random_phase=False, **network):
     def start(ids):
         actors = start_actors(env, net, jax.random.key(1), ids, env_params, random_phase)
         example = jax.tree.map(lambda x: x[:1][None], actors.observation)
-        params = net.init(
-            jax.random.key(0), net.initial_carry(1), example, jnp.zeros((1, 1), bool)
-        )
+        params = net.init(jax.random.key(0), net.initial_carry(1), example, jnp.zeros((1, 1), bool))
         return params, actors
 
     @functools.partial(jax.jit, compiler_options=QUICK)
@@ -122,9 +120,7 @@ def test_where_needed_is_as_if_all_were_evaluated(rows):
         needed = rng.random(rows) < share
         np.testing.assert_allclose(run(needed), np.where(needed, everything, 0), atol=1e-5)
     members = rng.random((3, rows)) < 0.3
-    np.testing.assert_allclose(
-        jax.vmap(run)(members), np.where(members, everything, 0), atol=1e-5
-    )
+    np.testing.assert_allclose(jax.vmap(run)(members), np.where(members, everything, 0), atol=1e-5)
 
 
 def test_stored_actions_are_not_clipped():
@@ -142,8 +138,17 @@ def test_forbidden_actions_are_not_taken():
     world, env_params = envs_jax.make("probe/ticking", actions="masked")
     params, actors = start(jnp.arange(ENVS))
     _, rollout = jax.jit(
-        lambda: collect(AutoReset(world), network, params, None, env_params, actors,
-                        jax.random.key(3), LENGTH, LENGTH),
+        lambda: collect(
+            AutoReset(world),
+            network,
+            params,
+            None,
+            env_params,
+            actors,
+            jax.random.key(3),
+            LENGTH,
+            LENGTH,
+        ),
         compiler_options=QUICK,
     )()
     steps = rollout.transitions

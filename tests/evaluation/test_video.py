@@ -45,9 +45,7 @@ def test_an_episode_from_its_first_to_its_true_last_state(cartpole: Policy) -> N
 def test_states_follow_from_each_other(cartpole: Policy) -> None:
     env, params = make_env(cartpole.config)
     first, second, *_ = video._play(cartpole, AutoReset(env.env, "bank", 1), params, 3, 0, True)
-    reached = [
-        env.env.step_env(jax.random.key(0), first, action, params)[1] for action in (0, 1)
-    ]
+    reached = [env.env.step_env(jax.random.key(0), first, action, params)[1] for action in (0, 1)]
     assert any(np.allclose(second.x_dot, state.x_dot, atol=1e-6) for state in reached)
 
 

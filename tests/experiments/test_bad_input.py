@@ -139,7 +139,10 @@ def test_a_process_of_its_own_says_no_more_than_that(finished: Any, tmp_path: Pa
     _every(_flip)(folder)
     process = subprocess.run(
         [sys.executable, ROOT / "experiments" / "run.py", "--resume", folder],
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     assert process.returncode == 2 and process.stdout == ""

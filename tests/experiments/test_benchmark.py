@@ -23,8 +23,13 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         seen.append(dict(request))
         if request["devices"] == 2:
             return {"error": "too many"}
-        numbers = {"compile_s": 1.0, "steps_per_s": 2e6, "cpu_us_per_step": 0.5,
-                   "peak_rss_mb": 9.0, "device_peak_mb": None}
+        numbers = {
+            "compile_s": 1.0,
+            "steps_per_s": 2e6,
+            "cpu_us_per_step": 0.5,
+            "peak_rss_mb": 9.0,
+            "device_peak_mb": None,
+        }
         return {**numbers, "environment": {"cores": 2}}
 
     monkeypatch.setattr(benchmark, "_measured", measured)
@@ -34,8 +39,10 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 def test_all_combinations_once(requests: list[dict[str, Any]], capsys: Any) -> None:
     argv = ["--preset", "cartpole_ppo", "acrobot_ppo", "--num-envs", "4x8,64", "--seeds", "1,8"]
     assert benchmark.main([*argv, "--ppo.epochs", "2"]) == 0
-    found = [tuple(r[k] for k in ("preset", "what", "num_envs", "rollout_length", "seeds"))
-             for r in requests]
+    found = [
+        tuple(r[k] for k in ("preset", "what", "num_envs", "rollout_length", "seeds"))
+        for r in requests
+    ]
     assert found == [
         (preset, what, *size, seeds)
         for preset in ("cartpole_ppo", "acrobot_ppo")

@@ -48,7 +48,10 @@ def test_a_bug_keeps_its_traceback() -> None:
 def test_a_reader_that_goes_away_is_no_error() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "experiments.run", "--help"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, env=os.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        env=os.environ,
     )
     assert process.stdout is not None and process.stderr is not None
     process.stdout.close()

@@ -35,8 +35,16 @@ def test_json_is_the_only_line_on_stdout_and_the_stored_summary(finished: Any) -
 
 def test_summary_has_all_that_runs_are_compared_by(finished: Any) -> None:
     summary = finished.summary
-    numbers = ("env_steps", "updates", "wall_s", "compile_s", "steps_per_s", "cpu_us_per_step",
-               "peak_rss_mb", "train_return")
+    numbers = (
+        "env_steps",
+        "updates",
+        "wall_s",
+        "compile_s",
+        "steps_per_s",
+        "cpu_us_per_step",
+        "peak_rss_mb",
+        "train_return",
+    )
     for name in numbers:
         assert isinstance(summary[name], int | float), name
     assert {"mean", "sd", "episodes"} <= set(summary["eval_return"])

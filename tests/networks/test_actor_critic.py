@@ -64,17 +64,16 @@ def test_towers_are_separate_or_shared(separate):
     gradient = jax.jit(jax.grad(total_value))(params)["params"]
     moved = {name: any(leaf.any() for leaf in jax.tree.leaves(g)) for name, g in gradient.items()}
     if separate:
-        assert moved == {
-            "actor": False, "critic": True, "policy_head": False, "value_head": True
-        }
+        assert moved == {"actor": False, "critic": True, "policy_head": False, "value_head": True}
     else:
         assert moved == {"actor": True, "policy_head": False, "value_head": True}
 
 
 def test_initialisation_of_the_heads():
     _, params, _ = make(hidden_sizes=(8,), policy_scale=0.01)
-    policy, value = (np.asarray(params["params"][f"{name}_head"]["kernel"])
-                     for name in ("policy", "value"))
+    policy, value = (
+        np.asarray(params["params"][f"{name}_head"]["kernel"]) for name in ("policy", "value")
+    )
     np.testing.assert_allclose(policy.T @ policy, 1e-4 * np.eye(ACTIONS), atol=1e-9)
     np.testing.assert_allclose(value.T @ value, [[1.0]], rtol=1e-5)
 
@@ -106,14 +105,10 @@ def test_bfloat16_stays_inside(core, options):
 def test_the_standard_deviation():
     network, params, inputs = make(box(), std="learned", initial_std=0.5)
     assert params["params"]["log_std"].shape == (2,)
-    np.testing.assert_allclose(
-        jnp.exp(network.apply(params, *inputs)[1].log_std), 0.5, rtol=1e-6
-    )
+    np.testing.assert_allclose(jnp.exp(network.apply(params, *inputs)[1].log_std), 0.5, rtol=1e-6)
     network, params, inputs = make(box(), std="fixed", initial_std=0.5)
     assert "log_std" not in params["params"]
-    np.testing.assert_allclose(
-        jnp.exp(network.apply(params, *inputs)[1].log_std), 0.5, rtol=1e-6
-    )
+    np.testing.assert_allclose(jnp.exp(network.apply(params, *inputs)[1].log_std), 0.5, rtol=1e-6)
     network, params, inputs = make(box(), std="state", initial_std=0.5)
     log_std = network.apply(params, *inputs)[1].log_std
     assert log_std.shape == (T, B, 2) and (log_std[0, 0] != log_std[0, 1]).all()

@@ -179,5 +179,6 @@ def test_on_a_full_disk_training_goes_on(tmp_path: Path) -> None:
     done = subprocess.run(code, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "went on to the end", done.stderr
     assert sorted(line.split()[0] for line in done.stderr.splitlines()) == [
-        "JsonlSink", "TensorBoardSink"
+        "JsonlSink",
+        "TensorBoardSink",
     ], done.stderr

@@ -19,7 +19,9 @@ import os
 os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
 """
 
-_MANY_CALLS = _CORES + """
+_MANY_CALLS = (
+    _CORES
+    + """
 from rljax.core.runtime import prepare
 prepare(2)
 import jax
@@ -33,8 +35,11 @@ for _ in range(500):  # none of them is waited for
     state, metrics = program.chunk(state, 1)
 print(int(jax.block_until_ready(state.updates)[0]), os.environ["NPROC"])
 """
+)
 
-_FOUR_MEMBERS = _CORES + """
+_FOUR_MEMBERS = (
+    _CORES
+    + """
 from rljax.core.runtime import prepare
 prepare(1)
 import jax
@@ -52,6 +57,7 @@ for _ in range(10):
     state, metrics = program.chunk(state, 1)
 print(int(jax.block_until_ready(state.updates)[3]), os.environ["NPROC"])
 """
+)
 
 
 @pytest.mark.slow

@@ -84,7 +84,7 @@ def test_members_have_names_and_a_mean() -> None:
     values = np.zeros((2, 3, 3), np.float32)
     values[0, :, 1], values[1, :, 1] = 1.0, 3.0
     values[0, :, 0], values[1, :, 0] = 7.0, np.nan
-    (_, row), = Rows(NAMES, (5, 8), PLAN).add(0, values)
+    ((_, row),) = Rows(NAMES, (5, 8), PLAN).add(0, values)
     assert row["loss/total"] == 2.0
     assert (row["seed5/loss/total"], row["seed8/loss/total"]) == (1.0, 3.0)
     assert row["episode/return"] == row["seed5/episode/return"] == 7.0
@@ -97,7 +97,7 @@ def test_speed_counts_the_steps_of_all_members(monkeypatch: pytest.MonkeyPatch) 
     rows = Rows(NAMES, (0, 1), PLAN)
     rows.add(0, np.zeros((2, 2, 3), np.float32))
     clock[0] += 2.0
-    (_, row), = rows.add(2, np.zeros((2, 1, 3), np.float32))
+    ((_, row),) = rows.add(2, np.zeros((2, 1, 3), np.float32))
     assert row["speed/steps_per_s"] == 3 * 64 * 2 / 2.0
 
 

@@ -27,8 +27,16 @@ RICH = {"normalise_observations": True, "normalise_rewards": True, "random_phase
 def algorithm(core):
     env = {} if core == "none" else RICH
     return make_probe(
-        "CartPole-v1", ENVS, {"core": core}, env, rollout_length=16, bptt_length=8, epochs=2,
-        minibatches=2, learning_rate=1e-2, schedule="linear",
+        "CartPole-v1",
+        ENVS,
+        {"core": core},
+        env,
+        rollout_length=16,
+        bptt_length=8,
+        epochs=2,
+        minibatches=2,
+        learning_rate=1e-2,
+        schedule="linear",
     ).algorithm
 
 
@@ -149,15 +157,16 @@ def test_gradients_are_right_under_checked_replication():
     shards = Shards(DATA, 8, made.blocks)
     specs = TrainState(**{**dict.fromkeys(TrainState.__dataclass_fields__, P()), "actors": P(DATA)})
     update = jax.shard_map(
-        lambda s: made.update(s, shards), mesh=mesh, in_specs=(specs,), out_specs=(specs, P()),
+        lambda s: made.update(s, shards),
+        mesh=mesh,
+        in_specs=(specs,),
+        out_specs=(specs, P()),
         check_vma=True,
     )
     state = jax.jit(made.init)(jax.random.key(0), jnp.arange(ENVS))
     state, _ = jax.jit(update)(state)
     expected, _ = trained((1,), devices=8)
-    chex.assert_trees_all_close(
-        on_host(state.params), member(expected.params, 0), atol=1e-6
-    )
+    chex.assert_trees_all_close(on_host(state.params), member(expected.params, 0), atol=1e-6)
 
 
 # Members.

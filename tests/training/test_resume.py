@@ -84,9 +84,7 @@ def test_other_runs_go_on_on_other_devices(whole: Result, stopped: Path, tmp_pat
     assert ours[next_row] == pytest.approx(theirs[next_row], rel=1e-3, abs=1e-4)
 
 
-def test_a_damaged_checkpoint_costs_only_time(
-    whole: Result, stopped: Path, tmp_path: Path
-) -> None:
+def test_a_damaged_checkpoint_costs_only_time(whole: Result, stopped: Path, tmp_path: Path) -> None:
     run_dir = _copy(stopped, tmp_path)
     arrays = (run_dir / "checkpoints" / str(7 * STEPS) / "state").rglob("*")
     for file in [path for path in arrays if path.is_file() and path.stat().st_size > 1000]:

@@ -29,9 +29,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Result, Prog
     programs = []
     make = training.make_program
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            training, "make_program", lambda *a: programs.append(make(*a)) or programs[0]
-        )
+        patch.setattr(training, "make_program", lambda *a: programs.append(make(*a)) or programs[0])
         config = plain(total_steps=UPDATES * STEPS - 10)
         result = train(config, tmp_path_factory.mktemp("train") / "run", console="silent")
     yield result, programs[0]
@@ -49,12 +47,21 @@ def test_the_folder_tells_what_was_done(run: tuple[Result, Program]) -> None:
     assert environment["devices"] == result.summary["devices"] == ["cpu:0 cpu"]
     assert len(list(folder.glob("events.out.tfevents*"))) == 1
     logged = rows(folder)
-    assert logged[-1].keys() == {
-        "env_steps", "evaluation/return", "evaluation/return_sd"
-    } and logged[-1]["env_steps"] == UPDATES * STEPS
-    wanted = {"loss/policy", "policy/entropy", "update/grad_norm", "value/explained_variance",
-              "policy/approximate_kl", "policy/clip_fraction", "update/learning_rate",
-              "episode/return", "recent/length"}
+    assert (
+        logged[-1].keys() == {"env_steps", "evaluation/return", "evaluation/return_sd"}
+        and logged[-1]["env_steps"] == UPDATES * STEPS
+    )
+    wanted = {
+        "loss/policy",
+        "policy/entropy",
+        "update/grad_norm",
+        "value/explained_variance",
+        "policy/approximate_kl",
+        "policy/clip_fraction",
+        "update/learning_rate",
+        "episode/return",
+        "recent/length",
+    }
     assert wanted < logged[0].keys()
 
 
