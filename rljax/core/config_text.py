@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import yaml
 
@@ -26,7 +26,7 @@ def merge_dicts(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[s
 class _Loader(yaml.SafeLoader):
     """YAML 1.2 scalars: 1e6 and 3e-4 are numbers; yes, off, 1:30 and 2024-01-01 are words."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (the base class's name)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         names: list[Any] = []

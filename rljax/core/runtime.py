@@ -13,9 +13,9 @@ XLA's CPU client sizes one thread pool when it starts, from the environment vari
 Within one device's program a single thread is right: the matrices of reinforcement learning are
 small, and splitting them costs more processor time than it saves.  More cores are used by more
 devices.  So :func:`prepare` also sets ``PJRT_NPROC``, the threads that one program is split over,
-to one: two devices on two cores become almost twice as fast by it.  The price is that a program with
-collectives must not be launched before its inputs are there, or its parts wait for each other in
-that one thread; :meth:`rljax.training.program.Program.chunk` sees to that.
+to one: two devices on two cores become almost twice as fast by it.  The price is that a program
+with collectives must not be launched before its inputs are there, or its parts wait for each other
+in that one thread; :meth:`rljax.training.program.Program.chunk` sees to that.
 """
 
 from __future__ import annotations
