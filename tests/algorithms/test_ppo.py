@@ -274,7 +274,7 @@ def test_acting():
 
 def test_sizes_are_reported():
     algorithm = make_probe("probe/ticking", 32, rollout_length=8, minibatches=2).algorithm
-    assert (algorithm.steps_per_update, algorithm.blocks) == (256, 8)
+    assert (algorithm.steps_per_update, algorithm.blocks) == (256, 16)
 
 
 def test_lengths_that_do_not_divide():
