@@ -101,7 +101,7 @@ def test_items_are_chunks_of_one_environment():
 @pytest.mark.parametrize(
     ("sizes", "blocks"),
     [
-        ((64, 128, 4), 8),
+        ((64, 128, 4), 16),
         ((4, 128, 4), 4),
         ((6, 4, 4), 2),
         ((7, 4, 2), 1),

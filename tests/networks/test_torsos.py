@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from envs_jax.spaces import ACTION_MASK
-from rljax.networks.torsos import CNN, MLP, Dense, Encoder
+from rljax.networks.torsos import CNN, MLP, Dense, Encoder, windows
 
 KEY = jax.random.key(0)
 
@@ -68,8 +68,19 @@ def test_every_activation_has_a_module(activation):
 def test_convolutions(kind, picture, features):
     output, params = shapes(CNN(kind, "relu"), jnp.zeros((2, 3, *picture)))
     assert output == (2, 3, features)
-    first = params["Conv_0"]["kernel"]
-    assert first == ((3, 3, 4, 16) if kind == "small" else (8, 8, 4, 32))
+    first = params["Dense_0"]["kernel"]
+    assert first == ((3 * 3 * 4, 16) if kind == "small" else (8 * 8 * 4, 32))
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (8, 4), (4, 2), (3, 2)])
+def test_products_over_windows_are_convolutions(kernel, stride):
+    x = jax.random.normal(KEY, (2, 13, 16, 3))
+    weights = jax.random.normal(KEY, (kernel, kernel, 3, 5))
+    expected = jax.lax.conv_general_dilated(
+        x, weights, (stride, stride), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+    got = windows(x, kernel, stride) @ weights.reshape(-1, 5)
+    np.testing.assert_allclose(got, expected, atol=1e-4)
 
 
 def test_convolution_is_applied_to_each_picture():
