@@ -113,5 +113,6 @@ def print_table(
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in lines:
         table.add_row(*row)
-    width = shutil.get_terminal_size((160, 24)).columns
+    # What is not a terminal is read by a program, or later: there is no edge to fold at.
+    width = shutil.get_terminal_size().columns if file.isatty() else 10_000
     Console(file=file, width=width, markup=False, highlight=False).print(table)

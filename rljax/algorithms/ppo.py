@@ -11,8 +11,9 @@ from jax.flatten_util import ravel_pytree
 
 from envs_jax.autoreset import AutoReset
 from rljax.algorithms.base import Algorithm, Metrics
+from rljax.algorithms.fit import Batch, make_optimiser
 from rljax.algorithms.ppo_config import PPOConfig, make_hypers
-from rljax.algorithms.ppo_update import Batch, make_optimise, make_optimiser
+from rljax.algorithms.ppo_update import make_optimise
 from rljax.core.errors import UserError
 from rljax.core.mesh import Shards
 from rljax.core.types import Actors, PolicyState, TrainState, Transition, policy_state
@@ -233,13 +234,18 @@ def _add_moments(moments: Moments, seen: Moments, shards: Shards) -> Moments:
 
 def _value_metrics(batch: Batch, shards: Shards) -> Metrics:
     """How well the critic explained the returns of this rollout, before it learnt from them."""
-    residual = batch.returns - batch.value
+    values = {
+        "residual": batch.returns - batch.value,
+        "returns": batch.returns,
+        "value": batch.value,
+    }
 
-    def variance(x: jax.Array) -> jax.Array:
-        mean = shards.mean(shards.map(jnp.mean, x))
-        return shards.mean(shards.map(lambda part: jnp.square(part - mean).mean(), x))
+    def mean(values: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        return shards.mean(shards.map(lambda part: jax.tree.map(jnp.mean, part), values))
 
+    means = mean(values)
+    variance = mean({name: jnp.square(x - means[name]) for name, x in values.items()})
     return {
-        "value/explained_variance": explained_variance(variance(residual), variance(batch.returns)),
-        "value/mean": shards.mean(shards.map(jnp.mean, batch.value)),
+        "value/explained_variance": explained_variance(variance["residual"], variance["returns"]),
+        "value/mean": means["value"],
     }

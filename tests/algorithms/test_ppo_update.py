@@ -12,8 +12,9 @@ import pytest
 
 from envs_jax import spaces
 from helpers import QUICK
+from rljax.algorithms.fit import Batch, make_optimiser
 from rljax.algorithms.ppo_config import Hypers, PPOConfig, make_hypers
-from rljax.algorithms.ppo_update import Batch, make_optimise, make_optimiser
+from rljax.algorithms.ppo_update import make_optimise
 from rljax.core.mesh import Shards
 from rljax.networks import NetworkConfig, make_network
 

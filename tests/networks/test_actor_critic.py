@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 
 import chex
@@ -29,6 +30,10 @@ def make(space=None, **config):
     return network, params, inputs
 
 
+def apply(network, method="__call__"):
+    return jax.jit(functools.partial(network.apply, method=method), compiler_options=QUICK)
+
+
 def box():
     return spaces.Box(-1.0, 1.0, (2,))
 
@@ -37,7 +42,7 @@ def box():
 def test_shapes_and_agreement_of_the_methods(core, separate):
     network, params, (carry, *rest) = make(core=core, separate_value=separate)
     carry = jax.tree.map(lambda c: c + 0.3, carry)
-    after, distribution, value = network.apply(params, carry, *rest)
+    after, distribution, value = apply(network)(params, carry, *rest)
 
     assert distribution.logits.shape == (T, B, ACTIONS)
     assert value.shape == (T, B)
@@ -45,12 +50,12 @@ def test_shapes_and_agreement_of_the_methods(core, separate):
     assert jax.tree.map(jnp.shape, after) == jax.tree.map(jnp.shape, carry)
     assert bool(jax.tree.leaves(carry)) == (core != "none")
 
-    acted, again = network.apply(params, carry, *rest, method="act")
+    acted, again = apply(network, "act")(params, carry, *rest)
     np.testing.assert_allclose(again.logits, distribution.logits, atol=1e-6)
     chex.assert_trees_all_close(acted["actor"], after["actor"], atol=1e-6)
     if separate:  # left as it was
         chex.assert_trees_all_equal(acted["critic"], carry["critic"])
-    alone = network.apply(params, carry, *rest, method="value")
+    alone = apply(network, "value")(params, carry, *rest)
     np.testing.assert_allclose(alone, value, atol=1e-6)
 
 
@@ -61,7 +66,7 @@ def test_towers_are_separate_or_shared(separate):
     def total_value(params):
         return network.apply(params, *inputs)[2].sum()
 
-    gradient = jax.jit(jax.grad(total_value))(params)["params"]
+    gradient = jax.jit(jax.grad(total_value), compiler_options=QUICK)(params)["params"]
     moved = {name: any(leaf.any() for leaf in jax.tree.leaves(g)) for name, g in gradient.items()}
     if separate:
         assert moved == {"actor": False, "critic": True, "policy_head": False, "value_head": True}
@@ -89,16 +94,16 @@ def test_bfloat16_stays_inside(core, options):
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(half_params))
     chex.assert_trees_all_equal(params, half_params)
 
-    outputs = half.apply(params, *inputs)
+    outputs = apply(half)(params, *inputs)
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(outputs))
-    reference = full.apply(params, *inputs)
+    reference = apply(full)(params, *inputs)
     np.testing.assert_allclose(outputs[2], reference[2], atol=0.05)
     assert (outputs[2] != reference[2]).any()  # it did compute in fewer bits
 
     def total_value(params):
         return half.apply(params, *inputs)[2].sum()
 
-    gradient = jax.grad(total_value)(params)
+    gradient = jax.jit(jax.grad(total_value), compiler_options=QUICK)(params)
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(gradient))
 
 

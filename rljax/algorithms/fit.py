@@ -1,0 +1,243 @@
+"""Fitting parameters to a rollout: epochs of minibatches, each one step of Adam.
+
+PPO fits actor and critic together, the multi-agent family each agent's actor and the critic one
+after the other; what differs is the loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from jax.flatten_util import ravel_pytree
+
+from rljax.algorithms.ppo_config import Hypers, PPOConfig
+from rljax.core.mesh import Shards
+from rljax.data.minibatches import minibatch_indices, take_items
+from rljax.ops import schedule
+
+
+class Batch(struct.PyTreeNode):
+    """A rollout as items, leaves [items, L, ...] (L = 1 for feed-forward networks).
+
+    Fields that a loss has no use for are empty pytrees.
+
+    Attributes:
+        observation: normalised, if observations are.
+        reset, action, log_prob, value: as in :class:`rljax.core.types.Transition`.
+        advantage, returns: from generalised advantage estimation.
+        carry: recurrent state at each item's start, leaves [items, n].
+        block_ids: int32 [local blocks], global numbers of the blocks the items come from.
+    """
+
+    observation: Any
+    reset: jax.Array
+    action: Any
+    log_prob: Any
+    value: Any
+    advantage: Any
+    returns: Any
+    carry: Any
+    block_ids: jax.Array
+
+
+Metrics = dict[str, jax.Array]
+
+Loss = Callable[[Any, Hypers, Batch, Any], tuple[jax.Array, Metrics]]
+"""``loss(params, hypers, part, inputs) -> (mean, metrics)`` over a part of a minibatch: leaves
+[L, m, ...], carry [m, n].  The metrics hold "loss/total", the mean itself, too."""
+
+Stage = Callable[[Any, Batch, jax.Array, Shards], tuple[Any, Any]]
+"""``stage(memory, batch, index, shards) -> (memory, inputs)``: what a loss takes beside the batch
+and must be computed over whole minibatches, for all minibatches of an epoch at once, because a
+message between devices costs more than the arithmetic.  Index int32 [(n,) minibatches, m]; inputs
+have leaves [(n,) minibatches, m, L, ...]."""
+
+
+class Fitted(NamedTuple):
+    """What a fit gives.
+
+    Attributes:
+        params, opt_state: after the last step.
+        memory: after the last epoch's stage.
+        skipped: int32, gradient steps that were not taken for not being finite.
+        metrics: means over the steps taken; "update/grad_norm" is before clipping.
+    """
+
+    params: Any
+    opt_state: Any
+    memory: Any
+    skipped: jax.Array
+    metrics: Metrics
+
+
+class _Carry(struct.PyTreeNode):
+    """What goes from minibatch to minibatch; ``params`` as one vector."""
+
+    params: Any
+    opt_state: Any
+    stopped: jax.Array
+    skipped: jax.Array
+
+
+def make_optimiser(config: PPOConfig) -> optax.GradientTransformation:
+    """Return Adam without its step size, which is applied as data.
+
+    It works on all parameters as one vector: a dozen small arrays would cost a dozen kernels for
+    each of its operations, and as many messages between devices.
+    """
+    return optax.scale_by_adam(eps=config.adam_epsilon)
+
+
+def scheduled(config: PPOConfig, hypers: Hypers, updates: jax.Array, total: int) -> jax.Array:
+    """Return the share of a learning rate that is left after some updates of ``total``."""
+    progress = updates.astype(jnp.float32) / total
+    rate: jax.Array = schedule(config.schedule)(progress, hypers.final_fraction)
+    return rate
+
+
+def fit(
+    loss: Loss,
+    stage: Stage,
+    optimiser: optax.GradientTransformation,
+    config: PPOConfig,
+    *,
+    params: Any,
+    opt_state: Any,
+    memory: Any,
+    hypers: Hypers,
+    learning_rate: jax.Array,
+    batch: Batch,
+    chunks: int,
+    key: jax.Array,
+    shards: Shards,
+) -> Fitted:
+    """Fit parameters to a batch.
+
+    Args:
+        loss: what to minimise.
+        stage: what it takes beside the batch.
+        optimiser: from :func:`make_optimiser`.
+        config: static choices: epochs, minibatches, accumulation, and which options are on.
+        params: where to start, replicated over shards.
+        opt_state: the optimiser's.
+        memory: what ``stage`` carries from epoch to epoch, or ().
+        hypers: max_grad_norm, weight_decay, target_kl and what the loss takes of them.
+        learning_rate: float32 scalar.
+        batch: the items.
+        chunks: items of each environment.
+        key: of the shuffles.
+        shards: how the items are spread.
+    """
+    vector, unravel = ravel_pytree(params)
+
+    def minibatch(carry: _Carry, part: tuple[jax.Array, Any]) -> tuple[_Carry, Any]:
+        gradient, metrics = _gradient(
+            loss, unravel(carry.params), hypers, batch, *part, config.accumulation, shards
+        )
+        norm = jnp.sqrt(jnp.sum(jnp.square(gradient)))
+        gradient = gradient * jnp.minimum(1.0, hypers.max_grad_norm / (norm + 1e-8))
+        direction, opt_state = optimiser.update(gradient, carry.opt_state)
+        if config.weight_decay:
+            direction = direction + hypers.weight_decay * carry.params
+        params = carry.params - learning_rate * direction
+        finite = jnp.isfinite(norm) & jnp.isfinite(metrics["loss/total"])
+        stopped = carry.stopped
+        if config.target_kl is not None and "policy/approximate_kl" in metrics:
+            stopped |= metrics["policy/approximate_kl"] > hypers.target_kl
+        take = finite & ~stopped
+        params, opt_state = jax.tree.map(
+            lambda new, old: jnp.where(take, new, old),
+            (params, opt_state),
+            (carry.params, carry.opt_state),
+        )
+        skipped = carry.skipped + (~finite & ~stopped)
+        metrics = metrics | {"update/grad_norm": norm}
+        return _Carry(params, opt_state, stopped, skipped), (metrics, take)
+
+    def epoch(loop: tuple[_Carry, Any], number: jax.Array) -> tuple[tuple[_Carry, Any], Any]:
+        carry, memory = loop
+        epoch_key = jax.random.fold_in(key, number)
+        per_block = batch.reset.shape[-2] // chunks // batch.block_ids.shape[-1]
+        index = shards.map(
+            lambda ids: minibatch_indices(epoch_key, ids, chunks, per_block, config.minibatches),
+            batch.block_ids,
+        )
+        memory, inputs = stage(memory, batch, index, shards)
+        parts = (index, inputs)
+        if shards.exact:  # [n, minibatches, ...] -> minibatches first, to scan over
+            parts = jax.tree.map(lambda x: x.swapaxes(0, 1), parts)
+        carry, results = jax.lax.scan(minibatch, carry, parts)
+        return (carry, memory), results
+
+    start = _Carry(vector, opt_state, jnp.bool(False), jnp.int32(0))
+    (end, memory), (metrics, taken) = jax.lax.scan(
+        epoch, (start, memory), jnp.arange(config.epochs)
+    )
+    # Of no step at all the mean is NaN, which is not logged.
+    means = {n: jnp.where(taken, m, 0.0).sum() / taken.sum() for n, m in metrics.items()}
+    means["update/steps_taken"] = taken.mean(dtype=jnp.float32)
+    return Fitted(unravel(end.params), end.opt_state, memory, end.skipped, means)
+
+
+def take(batch_field: jax.Array, index: jax.Array, shards: Shards) -> jax.Array:
+    """Return a field's minibatches, [(n,) minibatches, m, L, ...], for a stage."""
+    taken: jax.Array = shards.map(lambda field, i: field[i], batch_field, index)
+    return taken
+
+
+def standardise(x: jax.Array, shards: Shards, weight: jax.Array | None = None) -> jax.Array:
+    """Centre and scale to unit variance over all shards.
+
+    Args:
+        x: [(n,) k, ...]: each of the k apart.
+        shards: how the other axes are spread.
+        weight: of the same shape and mean 1 for each k; None weighs all alike.
+    """
+
+    def mean(x: jax.Array) -> jax.Array:
+        local = shards.map(
+            lambda part: part.mean(tuple(range(1, part.ndim))),
+            x if weight is None else weight * x,
+        )
+        average: jax.Array = shards.mean(local)
+        return average.reshape(average.shape + (1,) * (x.ndim - shards.exact - 1))
+
+    centred = x - mean(x)
+    return centred / (jnp.sqrt(mean(jnp.square(centred))) + 1e-8)
+
+
+def _gradient(
+    loss: Loss,
+    params: Any,
+    hypers: Hypers,
+    batch: Batch,
+    index: jax.Array,
+    inputs: Any,
+    parts: int,
+    shards: Shards,
+) -> tuple[jax.Array, Metrics]:
+    """Mean gradient (one vector) and metrics over a minibatch, in pieces, reduced over shards."""
+    local_params = shards.vary(params)
+
+    def piece(batch: Batch, index: jax.Array, inputs: Any) -> tuple[jax.Array, Metrics]:
+        items, starts = batch.replace(carry=(), block_ids=()), batch.carry
+        part = take_items(items, index).replace(carry=jax.tree.map(lambda c: c[index], starts))
+        inputs = jax.tree.map(lambda x: x.swapaxes(0, 1), inputs)
+        grads, metrics = jax.grad(loss, has_aux=True)(local_params, hypers, part, inputs)
+        return ravel_pytree(grads)[0], metrics
+
+    def local(batch: Batch, index: jax.Array, inputs: Any) -> tuple[jax.Array, Metrics]:
+        if parts == 1:
+            return piece(batch, index, inputs)
+        pieces = jax.tree.map(lambda x: x.reshape((parts, -1) + x.shape[1:]), (index, inputs))
+        results = jax.lax.map(lambda p: piece(batch, *p), pieces)
+        mean: tuple[jax.Array, Metrics] = jax.tree.map(lambda x: x.mean(0), results)
+        return mean
+
+    result: tuple[jax.Array, Metrics] = shards.mean(shards.map(local, batch, index, inputs))
+    return result
