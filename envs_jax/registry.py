@@ -21,6 +21,9 @@ Factory = Callable[..., Any]
 
 _FACTORIES: dict[str, Factory | str] = {
     "MaskedCartPole-v1": "envs_jax.games.masked_cartpole:MaskedCartPole",
+    "Spread-particles": "envs_jax.particles.spread:Spread",
+    "Reference-particles": "envs_jax.particles.reference:Reference",
+    "SpeakerListener-particles": "envs_jax.particles.speaker_listener:SpeakerListener",
 }
 
 # Which kinds of number (numpy's letters) a parameter takes, by the kind of its default.
