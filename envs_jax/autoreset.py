@@ -70,8 +70,9 @@ class AutoReset:
 
     Leaves keep dtype, shape and (strong) type from `init` through every `step`, so that a state
     can be a scan's carry. A scalar ``Discrete(n)`` observation becomes a one-hot float32 ``[n]``;
-    all others keep the dtype that the world gives them. Environment b depends on its own key only,
-    hence not on how a batch is split over devices.
+    all others keep the dtype that the world gives them. A multi-agent world's observation has the
+    global state beside what each agent sees (:mod:`envs_jax.central`). Environment b depends on its
+    own key only, hence not on how a batch is split over devices.
 
     Args:
         env: an environment with gymnax 1.0's interface.
@@ -99,6 +100,11 @@ class AutoReset:
                 f"{type(env).__name__} has no {', '.join(missing)}: expected an environment with "
                 "gymnax 1.0's interface (envs_jax.base.Environment)"
             )
+        self.num_agents: int | None = getattr(env, "num_agents", None)
+        if self.num_agents is not None:
+            from envs_jax.central import WithGlobalState
+
+            env = env if isinstance(env, WithGlobalState) else WithGlobalState(env)
         self.env, self.mode, self.bank_size = env, mode, bank_size
         observation_space = env.observation_space(env.default_params)
         scalar = isinstance(observation_space, spaces.Discrete)
@@ -108,6 +114,15 @@ class AutoReset:
     def action_space(self, params: Any) -> Any:
         """Action space of one environment (of one agent)."""
         return self.env.action_space(params)
+
+    def sample_actions(self, keys: jax.Array, params: Any) -> jax.Array:
+        """Random actions ``[B, ...]`` (several agents: ``[B, num_agents, ...]``) for keys ``[B]``."""
+        sample = self.action_space(params).sample
+        if self.num_agents is not None:
+            one, agents = sample, self.num_agents
+            sample = lambda key: jax.vmap(one)(jax.random.split(key, agents))  # noqa: E731
+        actions: jax.Array = jax.vmap(sample)(keys)
+        return actions
 
     def observation_space(self, params: Any) -> Any:
         """Observation space of one environment (of one agent), after conversion."""

@@ -55,7 +55,8 @@ class MultiAgentEnvironment(Environment[StateT, ParamsT]):
     Observation, action and reward have a leading axis of ``num_agents``; ``terminated``,
     ``truncated`` and ``info["success"]`` are scalars, for all agents share an episode. The spaces
     are those of *one* agent, without that axis. Agents that differ in size are padded to the
-    largest: observations with zeros, actions by the reserved action mask.
+    largest: observations with zeros, actions by the reserved action mask. Where agents come and
+    go, a dict observation has the reserved part :data:`envs_jax.spaces.ACTIVE`.
     """
 
     num_agents: int

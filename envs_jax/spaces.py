@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ACTION_MASK",
+    "ACTIVE",
+    "GLOBAL_STATE",
+    "RESERVED",
     "ActionKind",
     "Box",
     "Dict",
@@ -35,6 +38,17 @@ ACTION_MASK = "action_mask"
 """Reserved part of a dict observation: bool ``[sum of category counts]``, True where an action is
 allowed, over the concatenated logits of a (multi-)discrete action space. Networks mask logits with
 it and never feed it to a torso."""
+
+GLOBAL_STATE = "global_state"
+"""Reserved part of a multi-agent world's observation: float32 ``[G]``, all of the world that a
+centralised critic may see. No actor does."""
+
+ACTIVE = "active"
+"""Reserved part of a multi-agent world's observation: bool ``[num_agents]``, whether the agent acts
+in this step. What others did while inactive is not learnt from."""
+
+RESERVED = (ACTION_MASK, GLOBAL_STATE, ACTIVE)
+"""Parts that are not what an agent sees."""
 
 _FROM_GYMNAX = ("Box", "Dict", "Discrete", "Space", "Tuple")
 
@@ -114,8 +128,8 @@ def bounds(space: Any) -> tuple[np.ndarray, np.ndarray]:
 def flat_size(space: Any) -> int:
     """Length of an element of `space` as one flat vector, categories counted as one-hot.
 
-    For a (multi-)discrete action space this is the number of logits. The reserved action mask of
-    a dict observation is not counted, for it is no input.
+    For a (multi-)discrete action space this is the number of logits. Reserved parts of a dict
+    observation are not counted, for they are no input.
 
     Raises:
         ValueError: for a space of an unknown kind.
@@ -129,7 +143,7 @@ def flat_size(space: Any) -> int:
     if isinstance(space, spaces.Box):
         return math.prod(space.shape)
     if isinstance(space, spaces.Dict):
-        return sum(flat_size(part) for name, part in space.spaces.items() if name != ACTION_MASK)
+        return sum(flat_size(part) for name, part in space.spaces.items() if name not in RESERVED)
     if isinstance(space, spaces.Tuple):
         return sum(flat_size(part) for part in space.spaces)
     raise ValueError(

@@ -42,7 +42,7 @@ class Batch(struct.PyTreeNode):
     advantage: Any
     returns: Any
     carry: Any
-    block_ids: jax.Array
+    block_ids: Any
 
 
 Metrics = dict[str, jax.Array]
@@ -190,6 +190,13 @@ def take(batch_field: jax.Array, index: jax.Array, shards: Shards) -> jax.Array:
     return taken
 
 
+def mean_over(x: jax.Array, shards: Shards) -> jax.Array:
+    """Return the mean of [(n,) k, ...] over all but k, shaped to be broadcast over a shard."""
+    local = shards.map(lambda part: part.mean(tuple(range(1, part.ndim))), x)
+    average: jax.Array = shards.mean(local)
+    return average.reshape(average.shape + (1,) * (x.ndim - shards.exact - 1))
+
+
 def standardise(x: jax.Array, shards: Shards, weight: jax.Array | None = None) -> jax.Array:
     """Centre and scale to unit variance over all shards.
 
@@ -200,15 +207,21 @@ def standardise(x: jax.Array, shards: Shards, weight: jax.Array | None = None) -
     """
 
     def mean(x: jax.Array) -> jax.Array:
-        local = shards.map(
-            lambda part: part.mean(tuple(range(1, part.ndim))),
-            x if weight is None else weight * x,
-        )
-        average: jax.Array = shards.mean(local)
-        return average.reshape(average.shape + (1,) * (x.ndim - shards.exact - 1))
+        return mean_over(x if weight is None else weight * x, shards)
 
     centred = x - mean(x)
     return centred / (jnp.sqrt(mean(jnp.square(centred))) + 1e-8)
+
+
+def standardise_whole(x: jax.Array, shards: Shards, weight: jax.Array | None = None) -> jax.Array:
+    """Centre and scale [(n,) ...] over all of it, see :func:`standardise`."""
+
+    def one(part: Any) -> Any:
+        return jax.tree.map(lambda y: y[None], part)
+
+    standard = standardise(shards.map(one, x), shards, shards.map(one, weight))
+    whole: jax.Array = shards.map(lambda part: part[0], standard)
+    return whole
 
 
 def _gradient(

@@ -48,6 +48,8 @@ class PPOConfig:
     """Half width of the interval that probability ratios are clipped to."""
     value_clip: Positive | None = None
     """How far a value may move from its old one, in units of the return; none: no clipping."""
+    huber_delta: Positive | None = None
+    """Error of a value beyond which its loss is straight rather than square; none: square."""
     value_coefficient: NonNegative = 0.5
     """Weight of the value loss."""
     entropy_coefficient: NonNegative = 0.0
@@ -76,6 +78,7 @@ class Hypers(struct.PyTreeNode):
     gae_lambda: jax.Array
     clip_epsilon: jax.Array
     value_clip: jax.Array
+    huber_delta: jax.Array
     value_coefficient: jax.Array
     entropy_coefficient: jax.Array
     target_kl: jax.Array

@@ -9,7 +9,16 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from rljax.algorithms.fit import Batch, Loss, Metrics, fit, scheduled, standardise, take
+from rljax.algorithms.fit import (
+    Batch,
+    Loss,
+    Metrics,
+    fit,
+    scheduled,
+    standardise,
+    standardise_whole,
+    take,
+)
 from rljax.algorithms.ppo_config import Hypers, PPOConfig
 from rljax.core.mesh import Shards
 from rljax.networks import ActorCritic
@@ -88,17 +97,6 @@ def make_optimise(
     return optimise
 
 
-def standardise_whole(x: jax.Array, shards: Shards, weight: jax.Array | None = None) -> jax.Array:
-    """Centre and scale [(n,) ...] over all of it, see :func:`standardise`."""
-
-    def one(part: Any) -> Any:
-        return jax.tree.map(lambda y: y[None], part)
-
-    standard = standardise(shards.map(one, x), shards, shards.map(one, weight))
-    whole: jax.Array = shards.map(lambda part: part[0], standard)
-    return whole
-
-
 def policy_terms(
     log_prob: jax.Array,
     old_log_prob: jax.Array,
@@ -113,6 +111,16 @@ def policy_terms(
         "policy/approximate_kl": approximate_kl(log_prob, old_log_prob),
         "policy/clip_fraction": clip_fraction(log_prob, old_log_prob, hypers.clip_epsilon),
     }
+
+
+def value_terms(
+    value: jax.Array, old: jax.Array, returns: jax.Array, config: PPOConfig, hypers: Hypers
+) -> jax.Array:
+    """Return a critic's loss, element by element, with the options that are on."""
+    delta = None if config.huber_delta is None else hypers.huber_delta
+    if config.value_clip is None:
+        return value_loss(value, returns, delta)
+    return clipped_value_loss(value, old, returns, hypers.value_clip, delta)
 
 
 def mean_terms(terms: dict[str, jax.Array]) -> Metrics:
@@ -139,10 +147,7 @@ def _make_loss(network: ActorCritic, config: PPOConfig) -> Loss:
     ) -> tuple[jax.Array, Metrics]:
         _, distribution, value = apply(params, part.carry, part.observation, part.reset)
         log_prob = distribution.log_prob(part.action)
-        if config.value_clip is None:
-            critic = value_loss(value, part.returns)
-        else:
-            critic = clipped_value_loss(value, part.value, part.returns, hypers.value_clip)
+        critic = value_terms(value, part.value, part.returns, config, hypers)
         terms = policy_terms(log_prob, part.log_prob, distribution.entropy(), advantage, hypers)
         metrics = mean_terms(terms | {"loss/value": critic})
         total = (

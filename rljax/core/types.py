@@ -11,6 +11,9 @@ from flax import struct
 class Transition(struct.PyTreeNode):
     """Steps of B environments, time-major: every leaf is [T, B, ...].
 
+    With several agents, actions, log probabilities and rewards are [T, B, n, ...], values [T, B]
+    (of the team) or [T, B, n].
+
     Attributes:
         observation: what the action was chosen on, as the environment gave it.
         reset: bool, whether ``observation`` is an episode's first.
@@ -40,7 +43,7 @@ class EpisodeTotals(struct.PyTreeNode):
 
     Attributes:
         ended: bool, an episode that counts ended with this step.
-        total: float32, its undiscounted return.
+        total: float32, its undiscounted return; with several agents the mean of theirs.
         length: int32, its steps.
         success: bool, whether it succeeded; None for worlds without the notion.
     """
@@ -88,6 +91,7 @@ class TrainState(struct.PyTreeNode):
         env_params: parameters of the environments.
         observation_moments: statistics for observation normalisation, or None.
         return_moments: statistics of the discounted return for reward scaling, or None.
+        value_norm: statistics of the critic's targets, or None.
         recent: window of recent episodes.
         key: the member's PRNG key; update u uses ``fold_in(key, u)``.
         updates: int32, updates done.  Environment steps are this times a Python integer, so they
@@ -102,6 +106,7 @@ class TrainState(struct.PyTreeNode):
     env_params: Any
     observation_moments: Any
     return_moments: Any
+    value_norm: Any
     recent: Any
     key: jax.Array
     updates: jax.Array

@@ -13,6 +13,11 @@ WINDOW_EPISODES = 100
 _WINDOW_UPDATES = 100
 
 
+def team_mean(reward: jax.Array) -> jax.Array:
+    """Return rewards [B] as they are, and those of several agents [B, n] as their mean."""
+    return reward if reward.ndim == 1 else reward.mean(-1)
+
+
 class RecentEpisodes(struct.PyTreeNode):
     """Sums over the episodes of each of the last 100 updates, float32 [100], newest first."""
 

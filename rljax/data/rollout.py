@@ -17,7 +17,8 @@ from flax import struct
 from envs_jax.autoreset import AutoReset
 from rljax.core.prng import fold_each
 from rljax.core.types import Actors, EpisodeTotals, Transition
-from rljax.networks import ActorCritic
+from rljax.data.episodes import team_mean
+from rljax.networks import ActorCritic, Team
 from rljax.ops import Moments, normalisation
 
 # Streams of an environment's key within an update.
@@ -31,7 +32,7 @@ class Rollout(struct.PyTreeNode):
 
     Attributes:
         transitions: [T, B].
-        last_value: float32 [B], value of the observation after the last step.
+        last_value: float32 [B] (or [B, n]), value of the observation after the last step.
         carries: recurrent states at the start of each chunk of ``bptt_length`` steps,
             leaves [T / bptt_length, B, n].
         episodes: [T, B].
@@ -45,7 +46,7 @@ class Rollout(struct.PyTreeNode):
 
 def start_actors(
     env: AutoReset,
-    network: ActorCritic,
+    network: ActorCritic | Team,
     key: jax.Array,
     env_ids: jax.Array,
     env_params: Any,
@@ -69,7 +70,7 @@ def start_actors(
 
 def collect(
     env: AutoReset,
-    network: ActorCritic,
+    network: ActorCritic | Team,
     params: Any,
     moments: Moments | None,
     env_params: Any,
@@ -102,7 +103,7 @@ def collect(
         return jax.vmap(lambda k: jax.random.fold_in(k, number))(keys)
 
     env_keys = jax.vmap(lambda k: jax.random.split(k, length), out_axes=1)(stream(_ENVIRONMENT))
-    noise = jax.vmap(lambda k: network.head.draw_noise(k, (length,)), out_axes=1)(stream(_ACTION))
+    noise = jax.vmap(lambda k: network.draw_noise(k, (length,)), out_axes=1)(stream(_ACTION))
     bank = env.make_bank(stream(_BANK), env_params)
 
     def seen(observation: Any) -> Any:
@@ -121,12 +122,12 @@ def collect(
         env_state, result = env.step(
             env_key,
             actors.env_state,
-            network.head.to_environment(distribution, action),
+            network.to_environment(distribution, action),
             env_params,
             bank,
         )
         ended = result.terminated | result.truncated
-        total = actors.episode_return + result.reward
+        total = actors.episode_return + team_mean(result.reward)
         steps = actors.episode_length + 1
         transition = Transition(
             observation=actors.observation,
@@ -174,14 +175,15 @@ def collect(
 
 
 def next_values(rollout: Rollout) -> jax.Array:
-    """Return the value of the true next observation of every step, float32 [T, B].
+    """Return the value of the true next observation of every step, float32 [T, B] (or [T, B, n]).
 
     It is the next step's value within an episode and ``final_value`` where a time limit ended
     one.  Where the world ended it the value is not used (the discount is zero).
     """
     steps = rollout.transitions
     following = jnp.concatenate([steps.value[1:], rollout.last_value[None]])
-    return jnp.where(steps.truncated, steps.final_value, following)
+    truncated = steps.truncated.reshape(steps.truncated.shape + (1,) * (following.ndim - 2))
+    return jnp.where(truncated, steps.final_value, following)
 
 
 def _time(tree: Any) -> Any:
@@ -205,6 +207,7 @@ def _where_needed(needed: jax.Array, values: Any, carry: Any, observation: Any) 
         found = values(*take, jnp.zeros(rows, bool))
         return left.at[index].set(False, mode="drop"), result.at[index].set(found, mode="drop")
 
-    start = (needed, jnp.zeros_like(needed, jnp.float32))
+    each = jax.eval_shape(values, carry, observation, needed).shape[1:]
+    start = (needed, jnp.zeros((size, *each)))
     _, result = jax.lax.while_loop(lambda loop: loop[0].any(), body, start)
     return result

@@ -12,13 +12,14 @@ import numpy as np
 from envs_jax.autoreset import AutoReset
 from rljax.algorithms.base import Algorithm
 from rljax.core.types import PolicyState
+from rljax.data.episodes import team_mean
 
 
 class Episodes(NamedTuple):
     """One finished (or cut off) episode of each environment, [B].
 
     Attributes:
-        total: float32, undiscounted return.
+        total: float32, undiscounted return; with several agents the mean of theirs.
         length: int32, steps.
         finished: bool, False where the evaluation was cut off first.
         success: bool, or None for worlds without the notion.
@@ -85,7 +86,7 @@ def make_evaluation(
                 "observation": result.observation,
                 "reset": ended,
                 "carry": carry,
-                "total": loop["total"] + jnp.where(playing, result.reward, 0.0),
+                "total": loop["total"] + jnp.where(playing, team_mean(result.reward), 0.0),
                 "length": loop["length"] + playing,
                 "finished": loop["finished"] | ended,
                 "success": success,
@@ -122,7 +123,7 @@ def make_evaluation(
 def _has_success(env: AutoReset, env_params: Any) -> bool:
     def once(keys: jax.Array) -> Any:
         state, _ = env.init(keys, env_params)
-        action = jax.vmap(env.action_space(env_params).sample)(keys)
+        action = env.sample_actions(keys, env_params)
         return env.step(keys, state, action, env_params, env.make_bank(keys, env_params))[1]
 
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 1))

@@ -3,5 +3,14 @@
 from rljax.networks.actor_critic import ActorCritic, make_network
 from rljax.networks.config import NetworkConfig
 from rljax.networks.heads import ActionHead
+from rljax.networks.team import Team, make_team, own_parts
 
-__all__ = ["ActionHead", "ActorCritic", "NetworkConfig", "make_network"]
+__all__ = [
+    "ActionHead",
+    "ActorCritic",
+    "NetworkConfig",
+    "Team",
+    "make_network",
+    "make_team",
+    "own_parts",
+]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import flax.linen as nn
@@ -27,10 +26,27 @@ class Tower(nn.Module):
         config = self.config
         dtype = jnp.dtype(config.compute_dtype)
         x = Encoder(2, config.activation, config.convolution, config.part_sizes, dtype)(observation)
+        if config.input_norm:
+            x = nn.LayerNorm(dtype=dtype)(x)
         x = MLP(config.hidden_sizes, config.activation, config.layer_norm, dtype)(x)
         if config.core == "none":
             return carry, x
         return Core(config.core, config.core_size, dtype)(carry, x, reset)
+
+
+class Critic(nn.Module):
+    """Values of time-major sequences, by a tower of their own."""
+
+    config: NetworkConfig
+
+    def setup(self) -> None:
+        self.critic = Tower(self.config)
+        self.value_head = Dense(1, 1.0)
+
+    def __call__(self, carry: Carry, observation: Any, reset: jax.Array) -> tuple[Carry, jax.Array]:
+        """Return the carry after the last step, and values float32 [T, B]."""
+        carry, features = self.critic(carry, observation, reset)
+        return carry, self.value_head(features).astype(jnp.float32)[..., 0]
 
 
 class ActorCritic(nn.Module):
@@ -49,10 +65,7 @@ class ActorCritic(nn.Module):
         self.critic = Tower(config) if config.separate_value else self.actor
         self.policy_head = Dense(head.num_outputs, config.policy_scale)
         self.value_head = Dense(1, 1.0)
-        if head.has_std and config.std == "learned":
-            self.log_std = self.param(
-                "log_std", nn.initializers.constant(math.log(head.initial_std)), (head.size,)
-            )
+        self.std = self._std_parameter(head.std_parameter)
 
     def __call__(
         self, carry: Carry, observation: Any, reset: jax.Array
@@ -91,6 +104,14 @@ class ActorCritic(nn.Module):
         _, features = tower(carry[name], observation, reset)
         return self._value(features)
 
+    def draw_noise(self, key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+        """The noise of ``shape`` actions, see :class:`rljax.ops.Distribution`."""
+        return self.head.draw_noise(key, shape)
+
+    def to_environment(self, distribution: Distribution, action: jax.Array) -> jax.Array:
+        """Map stored actions to the environment's."""
+        return self.head.to_environment(distribution, action)
+
     def initial_carry(self, batch: int) -> Carry:
         """The carry of ``batch`` environments at the start of an episode: zeros."""
         names = ("actor", "critic") if self.config.separate_value else ("actor",)
@@ -98,15 +119,17 @@ class ActorCritic(nn.Module):
             name: initial_carry(self.config.core, self.config.core_size, (batch,)) for name in names
         }
 
+    def _std_parameter(self, start: float | None) -> jax.Array | None:
+        if start is None:
+            return None
+        name = "log_std" if self.config.std == "learned" else "std"
+        std: jax.Array = self.param(name, nn.initializers.constant(start), (self.head.size,))
+        return std
+
     def _distribution(self, features: jax.Array, observation: Any) -> Distribution:
         outputs = self.policy_head(features).astype(jnp.float32)
         mask = observation.get(ACTION_MASK) if isinstance(observation, dict) else None
-        log_std = None
-        if self.head.has_std and self.config.std == "learned":
-            log_std = self.log_std
-        elif self.head.has_std and self.config.std == "fixed":
-            log_std = jnp.full((self.head.size,), math.log(self.head.initial_std))
-        return self.head.distribution(outputs, log_std, mask)
+        return self.head.distribution(outputs, self.head.log_std(self.std), mask)
 
     def _value(self, features: jax.Array) -> jax.Array:
         return self.value_head(features).astype(jnp.float32)[..., 0]

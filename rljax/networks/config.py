@@ -17,8 +17,10 @@ class NetworkConfig:
     """Units of each layer of the torso."""
     activation: Literal["tanh", "relu", "elu", "silu", "gelu"] = "tanh"
     """Non-linearity of every hidden layer."""
-    layer_norm: bool = False
-    """Whether each torso layer is followed by a LayerNorm, before its non-linearity."""
+    input_norm: bool = False
+    """Whether what enters the torso goes through a LayerNorm first."""
+    layer_norm: Literal["none", "before", "after"] = "none"
+    """Whether each torso layer has a LayerNorm, before or after its non-linearity."""
     separate_value: bool = True
     """Whether actor and critic have towers of their own, or share one up to the heads."""
     convolution: Literal["small", "image"] = "small"
@@ -33,9 +35,27 @@ class NetworkConfig:
     """Type of activations; parameters, losses and outputs are float32 always."""
     distribution: Literal["auto", "gaussian", "squashed_gaussian", "beta"] = "auto"
     """Distribution of continuous actions; auto is gaussian."""
-    std: Literal["learned", "fixed", "state"] = "learned"
-    """Gaussian standard deviation: a parameter, a constant, or an output of the network."""
+    std: Literal["learned", "capped", "fixed", "state"] = "learned"
+    """Gaussian standard deviation: a parameter (free, or below max_std), a constant, or an output
+    of the network."""
     initial_std: Positive = 1.0
-    """Standard deviation at the start, in units of half the action range."""
+    """Standard deviation at the start, in the policy's units (see scale_actions)."""
+    max_std: Positive = 0.5
+    """What a capped standard deviation stays below."""
+    scale_actions: bool = True
+    """Whether the policy's -1 to 1 spans the action bounds; else its numbers are the world's own,
+    cut off at the bounds."""
     policy_scale: Annotated[float, Field(gt=0)] = 0.01
     """Scale of the orthogonal initialisation of the last policy layer."""
+
+    def __post_init__(self) -> None:
+        if self.std == "capped" and self.initial_std >= self.max_std:
+            raise ValueError(
+                f"initial_std {self.initial_std} is not below max_std {self.max_std}, which std "
+                "capped needs"
+            )
+        if not self.scale_actions and self.distribution not in ("auto", "gaussian"):
+            raise ValueError(
+                f"scale_actions False needs distribution gaussian, not {self.distribution}, which "
+                "is bounded"
+            )

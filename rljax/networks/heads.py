@@ -32,8 +32,10 @@ class ActionHead:
         sizes: the choices of a multi-categorical.
         shape: shape of one action of the environment.
         low, high: bounds of a continuous space, flattened; infinite where there is none.
-        std: learned, fixed or state.
+        std: learned, capped, fixed or state.
         initial_std: standard deviation at the start.
+        max_std: what a capped one stays below.
+        scaled: whether -1 to 1 is stretched over the bounds.
     """
 
     kind: str
@@ -44,6 +46,8 @@ class ActionHead:
     high: tuple[float, ...] = ()
     std: str = "learned"
     initial_std: float = 1.0
+    max_std: float = math.inf
+    scaled: bool = True
 
     @property
     def num_outputs(self) -> int:
@@ -82,6 +86,28 @@ class ActionHead:
         maker = Gaussian if self.kind == "gaussian" else SquashedGaussian
         return maker(outputs, log_std)
 
+    @property
+    def std_parameter(self) -> float | None:
+        """Start of the parameter that the standard deviation is made of; None if there is none."""
+        if not self.has_std or self.std not in ("learned", "capped"):
+            return None
+        if self.std == "capped":  # inverse of the sigmoid below
+            return math.log(self.initial_std / (self.max_std - self.initial_std))
+        return math.log(self.initial_std)
+
+    def log_std(self, parameter: jax.Array | None) -> jax.Array | None:
+        """Return the logarithm of a standard deviation that no network puts out, float32 [size].
+
+        Args:
+            parameter: float32 [size], if :attr:`std_parameter` is there.
+        """
+        if parameter is None:
+            fixed = self.has_std and self.std == "fixed"
+            return jnp.full((self.size,), math.log(self.initial_std)) if fixed else None
+        if self.std == "capped":
+            return math.log(self.max_std) + jax.nn.log_sigmoid(parameter)
+        return parameter
+
     def draw_noise(self, key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
         """Return the noise of ``shape`` samples, see :class:`Distribution`."""
         if self.kind in _CONTINUOUS:
@@ -91,12 +117,15 @@ class ActionHead:
     def to_environment(self, distribution: Distribution, action: jax.Array) -> jax.Array:
         """Map a stored action to one that the environment takes.
 
-        A bounded dimension's [-1, 1] is stretched over its range; a Gaussian's action is clipped
-        to it here and only here, the stored one is not.  Unbounded dimensions pass unchanged.
+        A bounded dimension's [-1, 1] is stretched over its range if ``scaled``; a Gaussian's action
+        is clipped to it here and only here, the stored one is not.  Unbounded dimensions pass
+        unchanged.
         """
         if self.kind not in _CONTINUOUS:
             return action
         low, high = np.asarray(self.low, np.float32), np.asarray(self.high, np.float32)
+        if not self.scaled:
+            return jnp.clip(action, low, high).reshape((*action.shape[:-1], *self.shape))
         bounded = np.isfinite(low) & np.isfinite(high)
         low, high = np.where(bounded, low, -1), np.where(bounded, high, 1)
         unit = distribution.bounded(action) if hasattr(distribution, "bounded") else action
@@ -131,4 +160,6 @@ def make_head(space: Any, config: NetworkConfig) -> ActionHead:
         high=tuple(map(float, high)),
         std=config.std,
         initial_std=config.initial_std,
+        max_std=config.max_std,
+        scaled=config.scale_actions,
     )

@@ -13,7 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from envs_jax.spaces import ACTION_MASK
+from envs_jax.spaces import RESERVED
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "tanh": nn.tanh,
@@ -51,20 +51,25 @@ class Dense(nn.Module):
 
 
 class MLP(nn.Module):
-    """Dense layers, each with an optional LayerNorm and a non-linearity: [..., n] -> [..., m]."""
+    """Dense layers, each with a non-linearity and a LayerNorm before it, after it or not at all.
+
+    [..., n] -> [..., m].
+    """
 
     sizes: Sequence[int]
     activation: str
-    layer_norm: bool = False
+    layer_norm: str = "none"
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         for size in self.sizes:
             x = Dense(size, dtype=self.dtype)(x)
-            if self.layer_norm:
+            if self.layer_norm == "before":
                 x = nn.LayerNorm(dtype=self.dtype)(x)
             x = ACTIVATIONS[self.activation](x)
+            if self.layer_norm == "after":
+                x = nn.LayerNorm(dtype=self.dtype)(x)
         return x
 
 
@@ -110,12 +115,12 @@ class CNN(nn.Module):
 
 
 def observation_parts(observation: Any) -> dict[str, jax.Array]:
-    """Return the named parts that networks may see: all but the action mask.
+    """Return the named parts that torsos may see: all but the reserved ones.
 
     A plain array is one part, named "observation".
     """
     if isinstance(observation, dict):
-        return {name: part for name, part in observation.items() if name != ACTION_MASK}
+        return {name: part for name, part in observation.items() if name not in RESERVED}
     return {"observation": observation}
 
 

@@ -3,7 +3,7 @@
 `rljax.ops.gae` is the function.
 """
 
-from rljax.ops import distributions, losses, normalisation, schedules
+from rljax.ops import distributions, losses, normalisation, schedules, value_norm
 from rljax.ops.distributions import (
     Beta,
     Categorical,
@@ -24,6 +24,7 @@ from rljax.ops.losses import (
 )
 from rljax.ops.normalisation import Moments
 from rljax.ops.schedules import schedule
+from rljax.ops.value_norm import ValueNorm
 
 __all__ = [
     "Beta",
@@ -33,6 +34,7 @@ __all__ = [
     "Moments",
     "MultiCategorical",
     "SquashedGaussian",
+    "ValueNorm",
     "approximate_kl",
     "clip_fraction",
     "clipped_surrogate",
@@ -46,4 +48,5 @@ __all__ = [
     "schedule",
     "schedules",
     "value_loss",
+    "value_norm",
 ]

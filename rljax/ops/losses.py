@@ -47,14 +47,21 @@ def approximate_kl(log_probs: jax.Array, old_log_probs: jax.Array) -> jax.Array:
     return jnp.maximum(jnp.expm1(log_ratio) - log_ratio, 0.0)
 
 
-def value_loss(values: jax.Array, returns: jax.Array) -> jax.Array:
-    """Half the squared error, `(V - R)^2 / 2`."""
+def value_loss(
+    values: jax.Array, returns: jax.Array, huber_delta: chex.Numeric | None = None
+) -> jax.Array:
+    """Half the squared error, `(V - R)^2 / 2`, or its `huber` if a delta is given."""
     chex.assert_equal_shape([values, returns])
-    return 0.5 * jnp.square(values - returns)
+    error = values - returns
+    return 0.5 * jnp.square(error) if huber_delta is None else huber(error, huber_delta)
 
 
 def clipped_value_loss(
-    values: jax.Array, old_values: jax.Array, returns: jax.Array, clip: chex.Numeric
+    values: jax.Array,
+    old_values: jax.Array,
+    returns: jax.Array,
+    clip: chex.Numeric,
+    huber_delta: chex.Numeric | None = None,
 ) -> jax.Array:
     """The larger of `value_loss` at V and at V held within `clip` of the old prediction.
 
@@ -62,7 +69,8 @@ def clipped_value_loss(
     """
     chex.assert_equal_shape([values, old_values, returns])
     held_values = old_values + jnp.clip(values - old_values, -clip, clip)
-    return jnp.maximum(value_loss(values, returns), value_loss(held_values, returns))
+    free, held = (value_loss(v, returns, huber_delta) for v in (values, held_values))
+    return jnp.maximum(free, held)
 
 
 def huber(x: jax.Array, delta: chex.Numeric) -> jax.Array:

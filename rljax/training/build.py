@@ -9,7 +9,7 @@ import jax
 
 import envs_jax
 from envs_jax.autoreset import AutoReset
-from rljax.algorithms import Algorithm, make_ppo
+from rljax.algorithms import Algorithm, make_happo, make_ppo
 from rljax.core.errors import UserError
 from rljax.training.config import Config
 from rljax.training.program import Program
@@ -38,19 +38,27 @@ def total_updates(config: Config) -> int:
 
 
 def make_algorithm(config: Config) -> Algorithm:
-    """Return the algorithm of a config, on its environment."""
+    """Return the algorithm of a config, on its environment: by how many agents that has.
+
+    Raises:
+        UserError: for options that do not fit.
+    """
     env, params = make_env(config)
-    return make_ppo(
-        env,
-        params,
-        config.network,
-        config.ppo,
-        num_envs=config.num_envs,
-        total_updates=total_updates(config),
-        normalise_observations=config.env.normalise_observations,
-        normalise_rewards=config.env.normalise_rewards,
-        random_phase=config.env.random_phase,
-    )
+    common: dict[str, Any] = {
+        "num_envs": config.num_envs,
+        "total_updates": total_updates(config),
+        "normalise_observations": config.env.normalise_observations,
+        "random_phase": config.env.random_phase,
+    }
+    if env.num_agents is None:
+        scaled = config.env.normalise_rewards
+        return make_ppo(env, params, config.network, config.ppo, normalise_rewards=scaled, **common)
+    if config.env.normalise_rewards:
+        raise UserError(
+            f"env.normalise_rewards: {config.env.name} has several agents, whose values are scaled "
+            "by team.value_norm instead"
+        )
+    return make_happo(env, params, config.network, config.ppo, config.team, **common)
 
 
 def make_program(config: Config, devices: list[jax.Device]) -> Program:

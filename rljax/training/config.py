@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from rljax.algorithms.happo_config import TeamConfig
 from rljax.algorithms.ppo_config import PPOConfig
 from rljax.core.config import Count, FrozenDict, Natural, config_dataclass
 from rljax.networks.config import NetworkConfig
@@ -15,7 +16,7 @@ class EnvConfig:
 
     name: str
     """Registered name, see `run.py --list`."""
-    params: FrozenDict[str, bool | int | float | str] = FrozenDict()
+    params: FrozenDict[str, bool | int | float | str | tuple[float, ...]] = FrozenDict()
     """Parameters of the world that differ from its own defaults."""
     reset: Literal["full", "bank"] = "bank"
     """A fresh start state for each episode (full), or some made in bulk per rollout (bank)."""
@@ -87,6 +88,8 @@ class Config:
     """Actor and critic."""
     ppo: PPOConfig = PPOConfig()
     """The algorithm."""
+    team: TeamConfig = TeamConfig()
+    """What is added to it in worlds of several agents."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """How often and how policies are evaluated."""
     checkpoint: CheckpointConfig = CheckpointConfig()

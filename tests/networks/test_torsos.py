@@ -37,7 +37,7 @@ def test_dense_takes_any_batch_axes():
     assert dense.apply(params, x[0, 0]).shape == (2,)
 
 
-@pytest.mark.parametrize("layer_norm", [False, True])
+@pytest.mark.parametrize("layer_norm", ["none", "before", "after"])
 def test_mlp(layer_norm):
     x = jax.random.normal(KEY, (7, 4))
     mlp = MLP((8, 6), "tanh", layer_norm)
@@ -47,12 +47,15 @@ def test_mlp(layer_norm):
     for i in range(2):
         dense = params["params"][f"Dense_{i}"]
         expected = expected @ np.asarray(dense["kernel"]) + np.asarray(dense["bias"])
-        if layer_norm:
+        if layer_norm == "after":
+            expected = np.tanh(expected)
+        if layer_norm != "none":
             norm = params["params"][f"LayerNorm_{i}"]
             expected = expected - expected.mean(-1, keepdims=True)
             expected = expected / np.sqrt(expected.var(-1, keepdims=True) + 1e-6)
             expected = expected * np.asarray(norm["scale"]) + np.asarray(norm["bias"])
-        expected = np.tanh(expected)
+        if layer_norm != "after":
+            expected = np.tanh(expected)
     np.testing.assert_allclose(mlp.apply(params, x), expected, atol=1e-5)
 
 

@@ -1,0 +1,353 @@
+"""The optimisation phase of several agents: their actors one by one, then the critic.
+
+Kuba et al. 2022 (arXiv:2109.11251), algorithm 1, and Zhong et al. 2024 (HARL, arXiv:2304.09870): in
+an order drawn anew each update, agent m maximises E[min(r M, clip(r) M)] with its own ratio r and
+M = A prod_j<m r_j, in which the ratios of those before it enter as they are.  All r_j are positive,
+so this is PPO's surrogate of A times a factor.  Without that factor it is MAPPO and IPPO.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from rljax.algorithms.fit import (
+    Batch,
+    Fitted,
+    Loss,
+    Metrics,
+    fit,
+    mean_over,
+    scheduled,
+    standardise,
+    standardise_whole,
+    take,
+)
+from rljax.algorithms.happo_config import TeamConfig, TeamHypers, critic_config
+from rljax.algorithms.on_policy import Learnt
+from rljax.algorithms.ppo_config import Hypers, PPOConfig
+from rljax.algorithms.ppo_update import mean_terms, policy_terms, std_metric, value_terms
+from rljax.core.mesh import Shards
+from rljax.networks import Team
+from rljax.ops import Distribution, ValueNorm, value_norm
+
+_NAMES = {
+    "loss/policy": "policy_loss",
+    "policy/entropy": "dist_entropy",
+    "policy/approximate_kl": "approximate_kl",
+    "policy/clip_fraction": "clip_fraction",
+    "policy/std": "std",
+    "update/grad_norm": "actor_grad_norm",
+}
+"""Metrics of an actor's fit, and what they are called under the name of one agent."""
+
+
+class TeamBatch(NamedTuple):
+    """A rollout of a team as items.
+
+    Attributes:
+        actors: leaves [n, items, L, ...]; no values, returns or blocks.
+        critic: leaves [items, L, ...], of all agents one after the other where each has a value.
+        active: bool [n, items, L], whether the agent acted; None: all did always.
+    """
+
+    actors: Batch
+    critic: Batch
+    active: jax.Array | None
+
+
+def make_optimise_team(
+    team: Team,
+    config: PPOConfig,
+    options: TeamConfig,
+    optimiser: optax.GradientTransformation,
+    total_updates: int,
+    chunks: int,
+) -> Callable[..., Learnt]:
+    """Return ``optimise(params, opt_state, norm, hypers, updates, batch, key, shards)``.
+
+    Args:
+        team: the networks.
+        config: PPO's static choices.
+        options: those of a team.
+        optimiser: from :func:`rljax.algorithms.fit.make_optimiser`.
+        total_updates: length of the run, which the schedule refers to.
+        chunks: items of each environment in a rollout.
+    """
+    agents = team.num_agents
+    actor_loss = _make_actor_loss(team, options)
+    log_probs = _make_log_probs(team, options)
+    together = options.share_parameters and not options.sequential
+
+    def fit_actor(
+        params: Any,
+        opt_state: Any,
+        batch: Batch,
+        active: jax.Array | None,
+        factor: jax.Array | None,
+        **rest: Any,
+    ) -> Fitted:
+        def stage(memory: Any, batch: Batch, index: jax.Array, shards: Shards) -> tuple[Any, Any]:
+            inputs = {"advantage": take(batch.advantage, index, shards)}
+            if active is not None:
+                inputs["weight"] = _weights(take(active, index, shards), shards)
+            if factor is not None:
+                inputs["factor"] = take(factor, index, shards)
+            if config.normalise_advantages == "minibatch":
+                standard = standardise(inputs["advantage"], shards, inputs.get("weight"))
+                inputs["advantage"] = standard
+            return memory, inputs
+
+        return fit(
+            actor_loss,
+            stage,
+            optimiser,
+            config,
+            params=params,
+            opt_state=opt_state,
+            memory=(),
+            batch=batch,
+            chunks=chunks * (agents if together else 1),
+            **rest,
+        )
+
+    def fit_one_by_one(
+        params: Any, opt_state: Any, batch: TeamBatch, order: jax.Array, **rest: Any
+    ) -> tuple[Any, Any, jax.Array, Metrics]:
+        shards: Shards = rest["shards"]
+        at_rollout = params
+
+        def learn(carry: Any, agent: jax.Array) -> Any:
+            params, opt_state, factor = carry
+            row = jnp.int32(0) if options.share_parameters else agent
+            mine, active = shards.map(
+                lambda stacked: jax.tree.map(lambda x: x[agent], stacked),
+                (batch.actors, batch.active),
+            )
+            mine = mine.replace(block_ids=batch.critic.block_ids)
+            old = _row(params, row)
+
+            def evaluate(params: Any) -> jax.Array:
+                values: jax.Array = shards.map(lambda part: log_probs(params, part), mine)
+                return values
+
+            fitting = mine
+            if options.action_aggregation == "mean":  # by dimension, which no rollout stores
+                fitting = mine.replace(log_prob=evaluate(_row(at_rollout, row)))
+            fitted = fit_actor(old, _row(opt_state, row), fitting, active, factor, **rest)
+            if factor is not None:
+                ratio = jnp.exp(_log_ratio(evaluate(fitted.params), evaluate(old), options))
+                # What an agent would have done while inactive changes nothing for the others.
+                factor = factor * (ratio if active is None else jnp.where(active, ratio, 1.0))
+            params, opt_state = jax.tree.map(
+                lambda stacked, new: stacked.at[row].set(new),
+                (params, opt_state),
+                (fitted.params, fitted.opt_state),
+            )
+            return (params, opt_state, factor), (fitted.skipped, fitted.metrics)
+
+        factor = None
+        if options.sequential:
+            factor = shards.map(lambda reset: jnp.ones(reset.shape[1:]), batch.actors.reset)
+        (params, opt_state, _), (skipped, metrics) = jax.lax.scan(
+            learn, (params, opt_state, factor), order
+        )
+        # Rows are in the order of learning.
+        metrics = jax.tree.map(lambda m: jnp.zeros_like(m).at[order].set(m), metrics)
+        named = {
+            f"agent{i}/{short}": metrics[name][i]
+            for name, short in _NAMES.items()
+            if name in metrics
+            for i in range(agents)
+        }
+        return (
+            params,
+            opt_state,
+            skipped.sum(),
+            named | {name: values.mean() for name, values in metrics.items()},
+        )
+
+    def fit_together(
+        params: Any, opt_state: Any, batch: TeamBatch, **rest: Any
+    ) -> tuple[Any, Any, jax.Array, Metrics]:
+        shards: Shards = rest["shards"]
+        merged, active = shards.map(
+            lambda stacked: jax.tree.map(lambda x: x.reshape((-1, *x.shape[2:])), stacked),
+            (batch.actors, batch.active),
+        )
+        merged = merged.replace(block_ids=batch.critic.block_ids)
+        params, opt_state = _row((params, opt_state), jnp.int32(0))
+        if options.action_aggregation == "mean":
+            old = shards.map(lambda part: log_probs(params, part), merged)
+            merged = merged.replace(log_prob=old)
+        fitted = fit_actor(params, opt_state, merged, active, None, **rest)
+        params, opt_state = jax.tree.map(lambda x: x[None], (fitted.params, fitted.opt_state))
+        named = {
+            f"actor/{short}": fitted.metrics[name]
+            for name, short in _NAMES.items()
+            if name in fitted.metrics
+        }
+        return params, opt_state, fitted.skipped, named | fitted.metrics
+
+    def optimise(
+        params: Any,
+        opt_state: Any,
+        norm: ValueNorm | None,
+        hypers: TeamHypers,
+        updates: jax.Array,
+        batch: TeamBatch,
+        key: jax.Array,
+        shards: Shards,
+    ) -> Learnt:
+        rate = scheduled(config, hypers, updates, total_updates)
+        rest: dict[str, Any] = {"hypers": hypers, "key": key, "shards": shards}
+        if config.normalise_advantages == "batch":
+            weight = None if batch.active is None else _weights(batch.active, shards)
+            # As HARL does: all agents' values at once, the team's for each agent by itself.
+            apart = standardise if not (team.valued_agents or together) else standardise_whole
+            advantage = apart(batch.actors.advantage, shards, weight)
+            batch = batch._replace(actors=batch.actors.replace(advantage=advantage))
+        actors = (params["actor"], opt_state["actor"], batch)
+        actors_rest = rest | {"learning_rate": hypers.learning_rate * rate}
+        if together:
+            results = fit_together(*actors, **actors_rest)
+        else:
+            order = jnp.arange(agents)
+            if options.sequential and not options.fixed_order and agents > 1:
+                order = jax.random.permutation(jax.random.fold_in(key, agents), agents)
+            results = fit_one_by_one(*actors, order, **actors_rest)
+        actor_params, actor_opt_state, skipped, metrics = results
+        critic = fit(
+            _make_critic_loss(team, config),
+            _critic_stage,
+            optimiser,
+            critic_config(config, options),
+            params=params["critic"],
+            opt_state=opt_state["critic"],
+            memory=norm,
+            batch=batch.critic,
+            chunks=chunks * (agents if team.valued_agents else 1),
+            learning_rate=hypers.critic_learning_rate * rate,
+            **rest,
+        )
+        metrics |= {
+            "loss/value": critic.metrics["loss/value"],
+            "critic/value_loss": critic.metrics["loss/value"],
+            "critic/critic_grad_norm": critic.metrics["update/grad_norm"],
+            "update/learning_rate": hypers.learning_rate * rate,
+        }
+        return Learnt(
+            {"actor": actor_params, "critic": critic.params},
+            {"actor": actor_opt_state, "critic": critic.opt_state},
+            critic.memory,
+            skipped + critic.skipped,
+            metrics,
+        )
+
+    return optimise
+
+
+def _make_actor_loss(team: Team, options: TeamConfig) -> Loss:
+    def loss(
+        params: Any, hypers: Hypers, part: Batch, inputs: dict[str, jax.Array]
+    ) -> tuple[jax.Array, Metrics]:
+        distribution = _distribution(team, params, part)
+        new = _log_prob(distribution, part.action, options)
+        log_ratio = _log_ratio(new, part.log_prob, options)
+        terms = policy_terms(
+            log_ratio,
+            jnp.zeros_like(log_ratio),
+            distribution.entropy(),
+            inputs["advantage"],
+            hypers,
+        )
+        if "factor" in inputs:
+            terms["loss/policy"] = inputs["factor"] * terms["loss/policy"]
+        if "weight" in inputs:
+            terms = {name: inputs["weight"] * term for name, term in terms.items()}
+        metrics = mean_terms(terms)
+        total = metrics["loss/policy"] - hypers.entropy_coefficient * metrics["policy/entropy"]
+        metrics |= {"loss/total": total} | std_metric(distribution)
+        return total, jax.lax.stop_gradient(metrics)
+
+    return loss
+
+
+def _make_log_probs(team: Team, options: TeamConfig) -> Callable[[Any, Batch], jax.Array]:
+    def log_probs(params: Any, items: Batch) -> jax.Array:
+        """Log probabilities of all items' actions, [items, L] (mean: [items, L, d])."""
+        starts, whole = items.carry, items.replace(carry=(), block_ids=())
+        part = jax.tree.map(lambda x: x.swapaxes(0, 1), whole).replace(carry=starts)
+        distribution = _distribution(team, params, part)
+        return _log_prob(distribution, part.action, options).swapaxes(0, 1)
+
+    return log_probs
+
+
+def _distribution(team: Team, params: Any, part: Batch) -> Distribution:
+    apply: Callable[..., Any] = team.actor.apply
+    distribution: Distribution = apply(
+        params, {"actor": part.carry}, part.observation, part.reset, method="act"
+    )[1]
+    return distribution
+
+
+def _log_prob(distribution: Distribution, action: jax.Array, options: TeamConfig) -> jax.Array:
+    if options.action_aggregation == "prod":
+        return distribution.log_prob(action)
+    # Each dimension as a distribution of its own.
+    each: Distribution = jax.tree.map(lambda x: x[..., None], distribution)
+    return each.log_prob(action[..., None])
+
+
+def _log_ratio(new: jax.Array, old: jax.Array, options: TeamConfig) -> jax.Array:
+    """Logarithm of the probability ratio of whole actions, the axis of dimensions reduced."""
+    difference = new - old
+    if options.action_aggregation == "prod":
+        return difference
+    return jax.nn.logsumexp(difference, -1) - jnp.log(difference.shape[-1])
+
+
+def _make_critic_loss(team: Team, config: PPOConfig) -> Loss:
+    def loss(
+        params: Any, hypers: Hypers, part: Batch, returns: jax.Array
+    ) -> tuple[jax.Array, Metrics]:
+        apply: Callable[..., Any] = team.critic.apply
+        _, value = apply(params, part.carry, part.observation, part.reset)
+        error = value_terms(value, part.value, returns, config, hypers).mean()
+        total = hypers.value_coefficient * error
+        return total, jax.lax.stop_gradient({"loss/value": error, "loss/total": total})
+
+    return loss
+
+
+def _critic_stage(
+    norm: ValueNorm | None, batch: Batch, index: jax.Array, shards: Shards
+) -> tuple[ValueNorm | None, jax.Array]:
+    """Return minibatches of targets in the critic's units, which each minibatch moves."""
+    returns = take(batch.returns, index, shards)
+    if norm is None:
+        return None, returns
+    mean, square = (mean_over(x, shards).ravel() for x in (returns, jnp.square(returns)))
+
+    def step(norm: Any, moments: tuple[jax.Array, jax.Array]) -> Any:
+        norm = value_norm.update(norm, *moments)
+        return norm, value_norm.statistics(norm)
+
+    norm, (centre, scale) = jax.lax.scan(step, norm, (mean, square))
+    shape = (-1,) + (1,) * (returns.ndim - shards.exact - 1)
+    return norm, (returns - centre.reshape(shape)) / scale.reshape(shape)
+
+
+def _weights(active: jax.Array, shards: Shards) -> jax.Array:
+    """Return 0 where inactive and elsewhere what makes the mean 1, for each of [(n,) k, ...]."""
+    weight = active.astype(jnp.float32)
+    return weight / jnp.maximum(mean_over(weight, shards), 1e-8)
+
+
+def _row(stacked: Any, index: jax.Array) -> Any:
+    return jax.tree.map(lambda x: x[index], stacked)
