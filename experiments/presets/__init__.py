@@ -1,5 +1,5 @@
 """Presets: one module per family, each with a dict of functions that return a config."""
 
-from experiments.presets import classic, memory, minatar
+from experiments.presets import classic, memory, minatar, particles
 
-PRESETS = classic.PRESETS | minatar.PRESETS | memory.PRESETS
+PRESETS = classic.PRESETS | minatar.PRESETS | memory.PRESETS | particles.PRESETS
