@@ -90,10 +90,18 @@ def test_a_masked_choice_of_the_speaker_is_the_first_word(made, play, place):
     assert not states.position[:, 0].any(), "the speaker cannot move"
 
 
+# Goals, then where agents stand: once good, once with one of them 0.15 m off, once all wrong.
 GOOD_AND_BAD = {
-    "Spread": (None, [[[0.1, 0], [0.5, 0], [0.95, 0]], [[0.1, 0], [0.5, 0], [0.5, 0.2]]]),
-    "Reference": ([2, 0], [[[0, 0], [1, 0.05]], [[1, 0], [0, 0.05]]]),
-    "SpeakerListener": ([1], [[[9, 9], [0.5, 0]], [[0.5, 0], [1.0, 0]]]),
+    "Spread": (
+        None,
+        [
+            [[0.1, 0], [0.5, 0], [0.95, 0]],
+            [[0.1, 0], [0.5, 0], [0.85, 0]],
+            [[0.1, 0], [0.1, 0], [0.1, 0.1]],
+        ],
+    ),
+    "Reference": ([2, 0], [[[0, 0], [1, 0.05]], [[0, 0], [0.85, 0]], [[1, 0], [0, 0.05]]]),
+    "SpeakerListener": ([1], [[[9, 9], [0.5, 0]], [[0.5, 0], [0.65, 0]], [[0.5, 0], [1, 0]]]),
 }
 
 
@@ -102,7 +110,7 @@ def test_success(made, play, place, world):
     goals, positions = GOOD_AND_BAD[world]
     landmarks = [[0.05, 0], [0.5, 0], [1.0, 0]]
     env, params = made(world, continuous=False)
-    for position, good in zip(positions, (True, False), strict=True):
+    for position, good in zip(positions, (True, False, False), strict=True):
         state = place(world, position, landmarks, goals, continuous=False)
         *_, success = play(
             state, np.zeros((1, env.num_agents), int), params.replace(dt=0.0), world,
