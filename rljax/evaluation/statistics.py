@@ -1,17 +1,19 @@
 """Statistics over runs: robust means, bootstrap intervals, and how likely one beats another.
 
 The unit is a run (one training seed), never an episode: episodes of one policy are not independent
-evidence about its algorithm. Scores are ``[runs]`` or ``[runs, tasks]``. Every number here follows
+evidence about its algorithm. Scores are ``[runs]`` or ``[runs, tasks]``. What to report follows
 Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Precipice" (NeurIPS
-2021). Plain NumPy, seeded: the same scores give the same interval.
+2021); how it is computed is SciPy's business. Everything is seeded: the same scores give the same
+interval.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+import scipy  # loads scipy.stats, which takes a moment, when that is first asked for
 from numpy.typing import ArrayLike, NDArray
 
 from rljax.core.errors import UserError
@@ -47,12 +49,11 @@ def median(scores: Scores) -> Scores:
 def interquartile_mean(scores: Scores) -> Scores:
     """Mean of the middle half of all runs of all tasks, ``[..., runs, tasks] -> [...]``.
 
-    A quarter (rounded down) of the scores is dropped at each end, as by ``scipy.stats.trim_mean``;
-    with fewer than four scores it is the mean.
+    A quarter (rounded down) of the scores is dropped at each end; with fewer than four scores it
+    is the mean.
     """
-    flat = np.sort(scores.reshape(*scores.shape[:-2], -1), -1)
-    cut = flat.shape[-1] // 4
-    return np.asarray(flat[..., cut : flat.shape[-1] - cut].mean(-1))
+    flat = scores.reshape(*scores.shape[:-2], -1)
+    return np.asarray(scipy.stats.trim_mean(flat, 0.25, axis=-1))
 
 
 def bootstrap(
@@ -82,10 +83,11 @@ def bootstrap(
     Raises:
         UserError: no scores, a score that is not finite, a confidence outside (0, 1).
     """
-    table = _table(scores)
-    draws = _resample(table, resamples, np.random.default_rng(seed))
-    low, high = _interval(statistic(draws), confidence)
-    return Estimate(float(statistic(table)), low, high)
+
+    def of_tasks(*tasks: Scores, axis: int) -> Scores:
+        return statistic(np.stack(tasks, -1))
+
+    return _estimate(_table(scores).T, of_tasks, confidence, resamples, seed)
 
 
 def probability_of_improvement(
@@ -100,7 +102,8 @@ def probability_of_improvement(
 
     That is the Mann-Whitney U of each task over the number of its pairs. The interval is a
     bootstrap over both sets of runs, stratified by task; `bootstrap` says what it is worth when
-    runs are few. An interval that holds 0.5 shows no difference.
+    runs are few, and with one run on either side it is the value itself. To decide whether there
+    is a difference at all, use `rank_test`.
 
     Args:
         scores: ``[runs]`` or ``[runs, tasks]``.
@@ -113,20 +116,44 @@ def probability_of_improvement(
         UserError: as `bootstrap`, and when the numbers of tasks differ.
     """
     ours, theirs = _table(scores), _table(baseline)
-    if ours.shape[1] != theirs.shape[1]:
+    tasks = ours.shape[1]
+    if tasks != theirs.shape[1]:
         raise UserError(
-            f"scores have {ours.shape[1]} tasks and the baseline {theirs.shape[1]}, expected equal"
+            f"scores have {tasks} tasks and the baseline {theirs.shape[1]}, expected equal"
         )
-    wins = (np.sign(ours[:, None] - theirs[None]) + 1) / 2  # [runs, runs of baseline, tasks]
-    rng = np.random.default_rng(seed)
-    # How often each run is drawn says as much as the draws do, and no pair is compared twice.
-    a, b = (
-        rng.multinomial(len(t), np.full(len(t), 1 / len(t)), (resamples, t.shape[1])) / len(t)
-        for t in (ours, theirs)
-    )  # each [resamples, tasks, runs]
-    draws = np.einsum("sti,ijt,stj->s", a, wins, b, optimize=True) / ours.shape[1]
-    low, high = _interval(draws, confidence)
-    return Estimate(float(wins.mean()), low, high)
+
+    def share_of_wins(*samples: Scores, axis: int) -> Scores:
+        x, y = np.stack(samples[:tasks]), np.stack(samples[tasks:])
+        # Only U is read: the quickest way to the p-value will do.
+        u = scipy.stats.mannwhitneyu(x, y, axis=-1, method="asymptotic").statistic
+        return np.asarray(u.mean(0) / (x.shape[-1] * y.shape[-1]))
+
+    return _estimate([*ours.T, *theirs.T], share_of_wins, confidence, resamples, seed)
+
+
+def rank_test(scores: ArrayLike, baseline: ArrayLike, *, seed: int = 0) -> float:
+    """p-value of two equal distributions, two-sided Mann-Whitney test by permutations.
+
+    Permutations because success rates are full of ties, which the usual formulas do not like: all
+    of them where there are fewer than 10,000, else that many at random. The smallest p that n and
+    m runs can reach is two over the number of ways to choose n of n + m.
+
+    Args:
+        scores: ``[runs]``.
+        baseline: ``[runs]``, maybe another number.
+        seed: of the permutations.
+
+    Returns:
+        The p-value; 1 where either side has one run, which can show nothing.
+
+    Raises:
+        UserError: as `bootstrap`.
+    """
+    ours, theirs = _table(scores)[:, 0], _table(baseline)[:, 0]
+    if min(len(ours), len(theirs)) < 2:
+        return 1.0
+    permutations = scipy.stats.PermutationMethod(rng=np.random.default_rng(seed))
+    return float(scipy.stats.mannwhitneyu(ours, theirs, method=permutations).pvalue)
 
 
 def summarise(values: ArrayLike, *, confidence: float = 0.95, seed: int = 0) -> dict[str, float]:
@@ -167,14 +194,26 @@ def _table(scores: ArrayLike) -> Scores:
     return table
 
 
-def _resample(table: Scores, resamples: int, rng: np.random.Generator) -> Scores:
-    """``[runs, tasks] -> [resamples, runs, tasks]``, drawn anew for each task."""
-    rows = rng.integers(len(table), size=(resamples, *table.shape))
-    return np.take_along_axis(table[None], rows, axis=1)
-
-
-def _interval(draws: Scores, confidence: float) -> tuple[float, float]:
+def _estimate(
+    samples: Sequence[Scores] | Scores,
+    statistic: Callable[..., Any],
+    confidence: float,
+    resamples: int,
+    seed: int,
+) -> Estimate:
+    """Statistic of samples, each ``[runs]`` and drawn by itself, with a percentile interval."""
     if not 0 < confidence < 1:
         raise UserError(f"confidence: got {confidence}, expected float in (0, 1)")
-    low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
+    value = float(statistic(*samples, axis=-1))
+    if min(map(len, samples)) < 2:
+        return Estimate(value, value, value)
+    interval = scipy.stats.bootstrap(
+        tuple(samples),
+        statistic,
+        n_resamples=resamples,
+        confidence_level=confidence,
+        method="percentile",
+        vectorized=True,
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return Estimate(value, float(interval.low), float(interval.high))
