@@ -32,7 +32,15 @@ FLOORS = {
 
 # gymnax makes an array when it is imported, and these import it: worlds, which the registry loads
 # when one is made, and what they are built of.
-STARTS_A_BACKEND = ("envs_jax.base", "envs_jax.games.masked_cartpole")
+STARTS_A_BACKEND = (
+    "envs_jax.base",
+    "envs_jax.central",
+    "envs_jax.games.masked_cartpole",
+    "envs_jax.particles.base",
+    "envs_jax.particles.reference",
+    "envs_jax.particles.speaker_listener",
+    "envs_jax.particles.spread",
+)
 
 
 def _sources(*packages: str) -> list[Path]:
