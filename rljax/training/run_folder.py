@@ -98,6 +98,13 @@ class RunFolder:
         """Store versions, devices and what else decides the numbers."""
         _write_json(self.path / "environment.json", environment)
 
+    def read_summary(self) -> dict[str, Any]:
+        """Return the summary of the run; empty if there is none yet."""
+        if not self.summary_path.is_file():
+            return {}
+        summary: dict[str, Any] = json.loads(self.summary_path.read_text())
+        return summary
+
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Store the summary of the run."""
         _write_json(self.summary_path, summary)

@@ -182,7 +182,10 @@ class _Run:
             if status != NOT_FINITE:
                 self._save()
             self.checkpoints.wait()
-            summary = self._summary(status)
+            # A run that had ended already has a summary, with speeds that this process lacks.
+            stored = self.folder.read_summary() if self.updates == self.started_at else {}
+            kept = stored.get("env_steps") == self.env_steps
+            summary = stored | {"status": status} if kept else self._summary(status)
             if is_leader():
                 self.folder.write_summary(summary)
             if status != "finished":

@@ -101,6 +101,8 @@ def test_a_finished_run_has_nothing_left_to_do(whole: Result, tmp_path: Path) ->
     before = sorted(path.name for path in (run_dir / "checkpoints").iterdir())
     again = train(plain(), run_dir, resume=True, console="silent")
     assert again.status == "finished" and digest(again) == digest(whole)
+    # Nothing was trained, so how fast training was is not forgotten.
+    assert again.summary["steps_per_s"] == whole.summary["steps_per_s"] is not None
     for name in ("eval_return", "train_return", "best_checkpoint"):
         assert again.summary[name] == whole.summary[name], name
     assert sorted(path.name for path in (run_dir / "checkpoints").iterdir()) == before
