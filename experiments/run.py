@@ -167,9 +167,12 @@ def _report(summary: dict[str, Any]) -> None:
     """What a person wants to know of a run that has ended."""
     evaluation = summary.get("eval_return")
     if evaluation:
+        success = [m["success"] for m in evaluation["members"] if "success" in m]
         print(
             f"return {evaluation['mean']:.2f} (sd {evaluation['sd']:.2f}, "
-            f"{evaluation['episodes']} episodes) at {evaluation['env_steps']:,} env_steps"
+            f"{evaluation['episodes']} episodes"
+            + (f", success {sum(success) / len(success):.1%}" if success else "")
+            + f") at {evaluation['env_steps']:,} env_steps"
         )
     if summary["steps_per_s"]:
         print(

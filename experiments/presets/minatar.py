@@ -10,15 +10,15 @@ def breakout_ppo() -> Config:
     return Config(
         name="breakout_ppo",
         env=EnvConfig(name="Breakout-MinAtar"),
-        total_steps=1_000_000,
-        num_envs=128,
+        total_steps=10_000_000,
+        num_envs=64,
         network=NetworkConfig(
             hidden_sizes=(64,), activation="relu", convolution="small", separate_value=False
         ),
         ppo=PPOConfig(
-            rollout_length=64,
+            rollout_length=128,
             minibatches=8,
-            learning_rate=1e-3,
+            learning_rate=5e-3,
             schedule="linear",
             entropy_coefficient=0.01,
         ),

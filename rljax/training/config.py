@@ -9,6 +9,9 @@ from rljax.algorithms.ppo_config import PPOConfig
 from rljax.core.config import Count, FrozenDict, Natural, config_dataclass
 from rljax.networks.config import NetworkConfig
 
+Value = bool | int | float | str | tuple[float | tuple[float, ...], ...]
+"""What a world's parameter can be: a number, a word, or numbers of each agent."""
+
 
 @config_dataclass
 class EnvConfig:
@@ -16,7 +19,7 @@ class EnvConfig:
 
     name: str
     """Registered name, see `run.py --list`."""
-    params: FrozenDict[str, bool | int | float | str | tuple[float, ...]] = FrozenDict()
+    params: FrozenDict[str, Value] = FrozenDict()
     """Parameters of the world that differ from its own defaults."""
     reset: Literal["full", "bank"] = "bank"
     """A fresh start state for each episode (full), or some made in bulk per rollout (bank)."""
