@@ -116,7 +116,7 @@ class AutoReset:
         return self.env.action_space(params)
 
     def sample_actions(self, keys: jax.Array, params: Any) -> jax.Array:
-        """Random actions ``[B, ...]`` (several agents: ``[B, num_agents, ...]``) for keys ``[B]``."""
+        """Random actions ``[B, ...]`` (``[B, num_agents, ...]``) for keys ``[B]``."""
         sample = self.action_space(params).sample
         if self.num_agents is not None:
             one, agents = sample, self.num_agents

@@ -85,7 +85,12 @@ def test_initialisation_of_the_heads():
 
 @pytest.mark.parametrize(
     ("core", "options"),
-    [("none", {"layer_norm": "before"}), ("gru", {}), ("lstm", {}), ("none", {"distribution": "beta"})],
+    [
+        ("none", {"layer_norm": "before"}),
+        ("gru", {}),
+        ("lstm", {}),
+        ("none", {"distribution": "beta"}),
+    ],
 )
 def test_bfloat16_stays_inside(core, options):
     space = box() if "distribution" in options else None
