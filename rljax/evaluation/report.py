@@ -146,7 +146,10 @@ def _rules(comparison: Comparison) -> Iterator[str]:
     )
     for side in comparison.sides:
         healthy = dict.fromkeys(r for ranges in side.ranges for r in ranges)
-        told = (f"{r.low:.3g} to {r.high:.3g} nats: {r.words}" for r in healthy)
+        told = (
+            f"{r.low:.3g} to {r.high:.3g} nats ({r.words}); it can be at most {r.most:.3g}"
+            for r in healthy
+        )
         yield from (f"- Healthy entropy of {side.key}: {text}." for text in told)
     yield (
         '- Gradient norms are those before clipping; "above limit" is the share of logged points '
