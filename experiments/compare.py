@@ -12,12 +12,12 @@ import jax
 from experiments.cli import OK, Parser, command, print_table
 from rljax.core.config import describe_fields, from_dict, help_text, parse_overrides
 from rljax.core.errors import UserError, nearest
-from rljax.evaluation.comparison import Comparison, compare, to_json
-from rljax.evaluation.contrasts import estimate
-from rljax.evaluation.measures import Rules
-from rljax.evaluation.report import check_folder, write_report
-from rljax.evaluation.sides import Side
-from rljax.evaluation.verdict import interval, number
+from rljax.evaluation.comparing.comparison import Comparison, compare, to_json
+from rljax.evaluation.comparing.contrasts import estimate
+from rljax.evaluation.comparing.measures import Rules
+from rljax.evaluation.comparing.report import check_folder, write_report
+from rljax.evaluation.comparing.sides import Side
+from rljax.evaluation.comparing.verdict import interval, number
 
 _HELP = """Say which of some runs are better, what went wrong in them, and what cannot be said.
 

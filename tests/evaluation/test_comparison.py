@@ -14,12 +14,12 @@ import pytest
 from made_runs import STEPS, make_run
 from rljax.core.config import from_dict
 from rljax.core.errors import UserError
-from rljax.evaluation.comparison import compare, to_json
-from rljax.evaluation.contrasts import holm
-from rljax.evaluation.entropy_range import EntropyRules, entropy_ranges
-from rljax.evaluation.measures import Rules, find_faults, measure
-from rljax.evaluation.members import Member, read_members
-from rljax.evaluation.plots import draw
+from rljax.evaluation.comparing.comparison import compare, to_json
+from rljax.evaluation.comparing.contrasts import holm
+from rljax.evaluation.comparing.entropy_range import EntropyRules, entropy_ranges
+from rljax.evaluation.comparing.measures import Rules, find_faults, measure
+from rljax.evaluation.comparing.members import Member, read_members
+from rljax.evaluation.comparing.plots import draw
 from rljax.networks.config import NetworkConfig
 from rljax.ops import Gaussian
 from rljax.training.config import Config, EnvConfig
@@ -304,7 +304,7 @@ def test_choices_that_are_masked_do_not_count() -> None:
 def test_a_capped_deviation_can_never_exceed_its_cap(monkeypatch: pytest.MonkeyPatch) -> None:
     from gymnax.environments import spaces
 
-    import rljax.evaluation.entropy_range as module
+    import rljax.evaluation.comparing.entropy_range as module
 
     class ThreeNumbers:
         num_agents = 2

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from rljax.core.errors import UserError
-from rljax.evaluation.comparison import Comparison
-from rljax.evaluation.contrasts import estimate
-from rljax.evaluation.measures import (
+from rljax.evaluation.comparing.comparison import Comparison
+from rljax.evaluation.comparing.contrasts import estimate
+from rljax.evaluation.comparing.measures import (
     LEARNING,
     PROGRESS,
     QUARTERS,
@@ -19,8 +19,8 @@ from rljax.evaluation.measures import (
     entropy_range_of,
     gradients,
 )
-from rljax.evaluation.members import Member, Series
-from rljax.evaluation.sides import Side
+from rljax.evaluation.comparing.members import Member, Series
+from rljax.evaluation.comparing.sides import Side
 
 _PANEL = (4.6, 3.2)  # inches
 _POINTS = 200

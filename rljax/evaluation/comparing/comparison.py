@@ -8,10 +8,10 @@ from typing import Any
 
 from rljax.core.config import to_dict
 from rljax.core.errors import UserError
-from rljax.evaluation.contrasts import Contrast, make_contrasts
-from rljax.evaluation.measures import Rules
-from rljax.evaluation.sides import Run, Side, make_sides
-from rljax.evaluation.verdict import clipping, faults, sentence
+from rljax.evaluation.comparing.contrasts import Contrast, make_contrasts
+from rljax.evaluation.comparing.measures import Rules
+from rljax.evaluation.comparing.sides import Run, Side, make_sides
+from rljax.evaluation.comparing.verdict import clipping, faults, sentence
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def compare(
         confidence: of intervals; a difference is shown at a p-value below one minus it.
 
     Raises:
-        UserError: as :func:`rljax.evaluation.sides.make_sides`, and for a confidence that is none.
+        UserError: as :func:`rljax.evaluation.comparing.sides.make_sides`, and for a confidence that is none.
     """
     if not 0 < confidence < 1:
         raise UserError(f"confidence: got {confidence}, expected float in (0, 1)")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rljax.core.config import diff
-from rljax.evaluation.members import Member, neutral
+from rljax.evaluation.comparing.members import Member, neutral
 
 _MOST_IN_LABEL = 4
 

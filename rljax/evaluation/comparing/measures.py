@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from rljax.core.config import NonNegative, config_dataclass
-from rljax.evaluation.entropy_range import EntropyRange, EntropyRules
-from rljax.evaluation.members import Member, Series, agents
+from rljax.evaluation.comparing.entropy_range import EntropyRange, EntropyRules
+from rljax.evaluation.comparing.members import Member, Series, agents
 
 Measures = dict[str, dict[str, float]]
 """Theme ("return"), column ("Q1"), number; what is not known is left out."""
@@ -122,7 +122,7 @@ def find_faults(member: Member, rules: Rules, ranges: list[EntropyRange]) -> lis
     """Return what went wrong with a member.
 
     Args:
-        member: from :func:`rljax.evaluation.members.read_members`.
+        member: from :func:`rljax.evaluation.comparing.members.read_members`.
         rules: when something counts.
         ranges: healthy entropies of its agents; empty: entropy is not judged.
     """

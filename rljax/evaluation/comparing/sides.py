@@ -9,10 +9,10 @@ from typing import Any
 
 from rljax.core.config import fingerprint
 from rljax.core.errors import UserError
-from rljax.evaluation.entropy_range import EntropyRange, entropy_ranges
-from rljax.evaluation.labels import differences_of, label, name_sides
-from rljax.evaluation.measures import Finding, Measures, Rules, find_faults, measure
-from rljax.evaluation.members import Member, identity, neutral, read_members
+from rljax.evaluation.comparing.entropy_range import EntropyRange, entropy_ranges
+from rljax.evaluation.comparing.labels import differences_of, label, name_sides
+from rljax.evaluation.comparing.measures import Finding, Measures, Rules, find_faults, measure
+from rljax.evaluation.comparing.members import Member, identity, neutral, read_members
 
 Run = str | Path
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from rljax.core.config import describe_fields
 from rljax.core.errors import UserError
-from rljax.evaluation.comparison import Comparison
-from rljax.evaluation.contrasts import estimate
-from rljax.evaluation.plots import draw, load_matplotlib
-from rljax.evaluation.sides import Side
-from rljax.evaluation.verdict import interval, number, sentence
+from rljax.evaluation.comparing.comparison import Comparison
+from rljax.evaluation.comparing.contrasts import estimate
+from rljax.evaluation.comparing.plots import draw, load_matplotlib
+from rljax.evaluation.comparing.sides import Side
+from rljax.evaluation.comparing.verdict import interval, number, sentence
 
 REPORT = "report.md"
 

@@ -6,8 +6,8 @@ from collections import Counter
 
 import numpy as np
 
-from rljax.evaluation.contrasts import Contrast
-from rljax.evaluation.sides import Side
+from rljax.evaluation.comparing.contrasts import Contrast
+from rljax.evaluation.comparing.sides import Side
 from rljax.evaluation.statistics import Estimate
 
 

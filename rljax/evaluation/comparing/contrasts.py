@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rljax.evaluation.sides import Side
+from rljax.evaluation.comparing.sides import Side
 from rljax.evaluation.statistics import (
     Estimate,
     bootstrap,

@@ -1,0 +1,1 @@
+"""Runs side by side: what they measured, what went wrong, and whether one is better."""
