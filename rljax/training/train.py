@@ -281,7 +281,11 @@ class _Run:
         if "success" in members[0]:
             row["evaluation/success"] = float(np.mean([m["success"] for m in members]))
         if len(members) > 1:
-            row |= {f"seed{m['seed']}/evaluation/return": m["mean"] for m in members}
+            for member in members:
+                prefix = f"seed{member['seed']}/evaluation"
+                row[f"{prefix}/return"] = member["mean"]
+                if "success" in member:
+                    row[f"{prefix}/success"] = member["success"]
         self.evaluation = {"env_steps": self.env_steps, "mean": mean, "members": members}
         self.sinks.log(row, self.env_steps)
 

@@ -15,7 +15,7 @@ import pytest
 from experiments import compare
 from made_runs import make_run
 from rljax.core.config import merge
-from rljax.evaluation import report
+from rljax.evaluation.comparing import report
 from rljax.training.run_folder import RunFolder
 
 PNG = b"\x89PNG\r\n"

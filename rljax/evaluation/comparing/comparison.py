@@ -59,7 +59,7 @@ def compare(
         confidence: of intervals; a difference is shown at a p-value below one minus it.
 
     Raises:
-        UserError: as :func:`rljax.evaluation.comparing.sides.make_sides`, and for a confidence that is none.
+        UserError: as :func:`make_sides`, and for a confidence that is none.
     """
     if not 0 < confidence < 1:
         raise UserError(f"confidence: got {confidence}, expected float in (0, 1)")
