@@ -1,12 +1,16 @@
-"""Worlds of several agents in which the right values and actions are known.
+"""Worlds of several agents in which the right values and actions are known, and algorithms on them.
 
 Importing this module registers them as ``team/...``.
 """
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +20,129 @@ from flax import struct
 import envs_jax
 import probe_envs
 from envs_jax import spaces
+from envs_jax.autoreset import AutoReset
 from envs_jax.base import EnvParams, EnvState, MultiAgentEnvironment
+from helpers import QUICK, SMALL
+from rljax.algorithms import Algorithm, PPOConfig, TeamConfig, happo, make_happo, on_policy
+from rljax.core.mesh import Shards
+from rljax.core.types import TrainState
+from rljax.networks import NetworkConfig, Team, make_team
+
+# Programs of many small kernels compile three times as fast without the newer emitters, whose bits
+# however do not depend on what else is in a program.
+QUICKEST = QUICK | {"xla_cpu_use_fusion_emitters": False}
+
+
+@dataclass
+class Group:
+    """An algorithm of several agents and what it was made of."""
+
+    algorithm: Algorithm
+    team: Team
+    env: AutoReset
+    env_params: Any
+    num_envs: int
+    options: dict[str, Any]
+
+    @property
+    def shards(self) -> Shards:
+        """One device."""
+        return Shards(blocks=self.algorithm.blocks)
+
+    def init(self, seed: int = 0) -> TrainState:
+        """A member's state."""
+        return self._init(jax.random.key(seed), jnp.arange(self.num_envs))
+
+    @functools.cached_property
+    def _init(self) -> Callable[..., TrainState]:
+        return jax.jit(self.algorithm.init, compiler_options=self.options)
+
+    @functools.cached_property
+    def update(self) -> Callable[[TrainState], Any]:
+        """``update(state) -> (state, metrics)``."""
+        return jax.jit(
+            lambda s: self.algorithm.update(s, self.shards), compiler_options=self.options
+        )
+
+    @functools.cached_property
+    def recorded(self) -> Callable[[TrainState], Any]:
+        """``recorded(state) -> (state, metrics, rollout, batch)``: what was learnt from, too."""
+
+        @functools.partial(jax.jit, compiler_options=self.options)
+        def update(state: TrainState) -> Any:
+            collect, prepare, seen = on_policy.collect, happo._prepare, []
+
+            def record(function: Any, pick: Any) -> Any:
+                def run(*args: Any) -> Any:
+                    result = function(*args)
+                    seen.append(pick(result))
+                    return result
+
+                return run
+
+            with (
+                mock.patch.object(on_policy, "collect", record(collect, lambda r: r[1])),
+                mock.patch.object(happo, "_prepare", record(prepare, lambda r: r[0])),
+            ):
+                after = self.algorithm.update(state, self.shards)
+            return *after, *seen
+
+        return update
+
+    @functools.cached_property
+    def run(self) -> Callable[[TrainState, int], Any]:
+        """``run(state, updates) -> (state, last metrics)``."""
+        update = jax.jit(lambda s: self.algorithm.update(s, self.shards))
+
+        @functools.partial(jax.jit, compiler_options=self.options)
+        def run(state: TrainState, updates: int) -> Any:
+            metrics = jax.eval_shape(update, state)[1]
+            start = (state, jax.tree.map(lambda m: jnp.zeros(m.shape, m.dtype), metrics))
+            return jax.lax.fori_loop(0, updates, lambda _, loop: update(loop[0]), start)
+
+        return run
+
+
+def make_group(
+    world: str,
+    num_envs: int,
+    team: dict[str, Any] | None = None,
+    network: dict[str, Any] | None = None,
+    env: dict[str, Any] | None = None,
+    world_options: dict[str, Any] | None = None,
+    total_updates: int = 100,
+    options: dict[str, Any] = QUICKEST,
+    **config: Any,
+) -> Group:
+    """Several agents with small networks on a registered world.
+
+    Args:
+        world: registered name.
+        num_envs: environments.
+        team: fields of the team's config.
+        network: fields of the network's config.
+        env: options of `make_happo` that concern the environment.
+        world_options: options of the world.
+        total_updates: length of the run.
+        options: the compiler's.
+        config: fields of PPO's config.
+    """
+    world_, params = envs_jax.make(world, **(world_options or {}))
+    auto = AutoReset(world_, "bank", 2)
+    shape, choices = NetworkConfig(**{**SMALL, **(network or {})}), TeamConfig(**(team or {}))
+    algorithm = make_happo(
+        auto,
+        params,
+        shape,
+        PPOConfig(**config),
+        choices,
+        num_envs=num_envs,
+        total_updates=total_updates,
+        **(env or {}),
+    )
+    agents, space = world_.num_agents, auto.action_space(params)
+    networks = make_team(space, shape, agents, choices.share_parameters, choices.critic)
+    return Group(algorithm, networks, auto, params, num_envs, options)
 
 
 class Alone(MultiAgentEnvironment[Any, Any]):
@@ -61,8 +187,15 @@ class Game(EnvState):
     number: jax.Array
 
 
-class Coordination(MultiAgentEnvironment[Game, EnvParams]):
-    """Reward 1 if the first half of the team plays 0 and the second 1, or the other way round.
+@struct.dataclass
+class Players(EnvParams):
+    """Parameters of `Coordination`: how many of its agents play; the others are inactive."""
+
+    players: int = 2
+
+
+class Coordination(MultiAgentEnvironment[Game, Players]):
+    """Reward 1 if the first half of the players plays 0 and the second 1, or the other way round.
 
     Kuba et al. 2022, section 3: a shared policy, which plays 0 with one probability p, reaches at
     most 2 p^(n/2) (1-p)^(n/2) = 2 / 2^n.
@@ -73,29 +206,34 @@ class Coordination(MultiAgentEnvironment[Game, EnvParams]):
         self.num_agents = num_agents
 
     @property
-    def default_params(self) -> EnvParams:
-        return EnvParams(max_steps_in_episode=probe_envs.NEVER)
+    def default_params(self) -> Players:
+        return Players(max_steps_in_episode=probe_envs.NEVER, players=self.num_agents)
 
-    def reset_env(self, key: jax.Array, params: EnvParams) -> tuple[Any, Game]:
+    def reset_env(self, key: jax.Array, params: Players) -> tuple[Any, Game]:
         state = Game(0, jnp.zeros(()))
         return self.observe(key, state, None, params), state
 
-    def step_env(self, key: jax.Array, state: Game, action: Any, params: EnvParams) -> Any:
-        right = jnp.arange(self.num_agents) >= self.num_agents // 2
-        won = (action == right).all() | (action != right).all()
+    def step_env(self, key: jax.Array, state: Game, action: Any, params: Players) -> Any:
+        agent = jnp.arange(self.num_agents)
+        idle = agent >= params.players
+        right = agent >= params.players // 2
+        won = ((action == right) | idle).all() | ((action != right) | idle).all()
         reward = jnp.full(self.num_agents, won, jnp.float32)
         return self.observe(key, state, action, params), state, reward, True, {"success": won}
 
-    def observe(self, key: jax.Array, state: Game, action: Any, params: EnvParams) -> Any:
-        return jnp.ones((self.num_agents, 1))
+    def observe(self, key: jax.Array, state: Game, action: Any, params: Players) -> Any:
+        return {
+            "observation": jnp.ones((self.num_agents, 1)),
+            spaces.ACTIVE: jnp.arange(self.num_agents) < params.players,
+        }
 
-    def global_state(self, state: Game, params: EnvParams) -> jax.Array:
+    def global_state(self, state: Game, params: Players) -> jax.Array:
         return jnp.ones(1)
 
-    def action_space(self, params: EnvParams) -> Any:
+    def action_space(self, params: Players) -> Any:
         return spaces.Discrete(2)
 
-    def observation_space(self, params: EnvParams) -> Any:
+    def observation_space(self, params: Players) -> Any:
         return spaces.Box(0.0, 1.0, (1,))
 
 
@@ -106,8 +244,92 @@ class Product(Coordination):
         reward = jnp.full(self.num_agents, jnp.prod(action))
         return self.observe(key, state, action, params), state, reward, True, {}
 
-    def action_space(self, params: EnvParams) -> Any:
+    def observe(self, key: jax.Array, state: Game, action: Any, params: Players) -> Any:
+        return jnp.ones((self.num_agents, 1))
+
+    def action_space(self, params: Players) -> Any:
         return spaces.Box(-math.inf, math.inf, (1,))
+
+
+PAY = (2.0, -1.0)
+
+
+@struct.dataclass
+class Contract(EnvParams):
+    """Parameters of `Wages`: what is paid, and whether the world ends every step or only the time
+    limit ends an episode."""
+
+    max_steps_in_episode: int = 5
+    ends: bool = True
+    pay: tuple[float, float] = PAY
+
+
+class Wages(MultiAgentEnvironment[Game, Contract]):
+    """Each of two agents, which see who they are, gets its pay at every step."""
+
+    num_agents = 2
+
+    @property
+    def default_params(self) -> Contract:
+        return Contract()
+
+    def reset_env(self, key: jax.Array, params: Contract) -> tuple[Any, Game]:
+        state = Game(0, jnp.zeros(()))
+        return self.observe(key, state, None, params), state
+
+    def step_env(self, key: jax.Array, state: Game, action: Any, params: Contract) -> Any:
+        following = state.replace(time=state.time + 1)
+        seen = self.observe(key, following, action, params)
+        return seen, following, jnp.stack(params.pay), params.ends, {}
+
+    def observe(self, key: jax.Array, state: Game, action: Any, params: Contract) -> Any:
+        return jnp.eye(self.num_agents)
+
+    def global_state(self, state: Game, params: Contract) -> jax.Array:
+        return jnp.ones(1)
+
+    def action_space(self, params: Contract) -> Any:
+        return spaces.Discrete(2)
+
+    def observation_space(self, params: Contract) -> Any:
+        return spaces.Box(0.0, 1.0, (self.num_agents,))
+
+
+@struct.dataclass
+class Cues(EnvState):
+    cue: jax.Array
+
+
+class Recall(MultiAgentEnvironment[Cues, EnvParams]):
+    """Each of two agents sees a cue, then a question that looks the same after both cues: reward 1
+    for the action that is its cue, else -1."""
+
+    num_agents = 2
+
+    @property
+    def default_params(self) -> EnvParams:
+        return EnvParams(max_steps_in_episode=probe_envs.NEVER)
+
+    def reset_env(self, key: jax.Array, params: EnvParams) -> tuple[Any, Cues]:
+        state = Cues(0, jax.random.randint(key, (self.num_agents,), 0, 2))
+        return self.observe(key, state, None, params), state
+
+    def step_env(self, key: jax.Array, state: Cues, action: Any, params: EnvParams) -> Any:
+        following, asked = state.replace(time=state.time + 1), state.time == 1
+        reward = jnp.where(asked, jnp.where(action == state.cue, 1.0, -1.0), 0.0)
+        return self.observe(key, following, action, params), following, reward, asked, {}
+
+    def observe(self, key: jax.Array, state: Cues, action: Any, params: EnvParams) -> Any:
+        return jax.nn.one_hot(jnp.where(state.time == 0, state.cue, 2), 3)
+
+    def global_state(self, state: Cues, params: EnvParams) -> jax.Array:
+        return jnp.append(state.cue, state.time).astype(jnp.float32)
+
+    def action_space(self, params: EnvParams) -> Any:
+        return spaces.Discrete(2)
+
+    def observation_space(self, params: EnvParams) -> Any:
+        return spaces.Box(0.0, 1.0, (3,))
 
 
 class Squad(MultiAgentEnvironment[Game, EnvParams]):
@@ -120,9 +342,7 @@ class Squad(MultiAgentEnvironment[Game, EnvParams]):
         rests: whether agents take turns being inactive.
     """
 
-    def __init__(
-        self, num_agents: int = 3, actions: str = "discrete", rests: bool = False
-    ) -> None:
+    def __init__(self, num_agents: int = 3, actions: str = "discrete", rests: bool = False) -> None:
         super().__init__()
         self.num_agents, self._actions, self._rests = num_agents, actions, rests
 
@@ -167,7 +387,7 @@ class Squad(MultiAgentEnvironment[Game, EnvParams]):
 
 
 def _register() -> None:
-    for world in (Alone, Coordination, Product, Squad):
+    for world in (Alone, Coordination, Product, Wages, Recall, Squad):
         envs_jax.register(f"team/{world.__name__.lower()}", world)
 
 
