@@ -24,6 +24,7 @@ _FACTORIES: dict[str, Factory | str] = {
     "Spread-particles": "envs_jax.particles.spread:Spread",
     "Reference-particles": "envs_jax.particles.reference:Reference",
     "SpeakerListener-particles": "envs_jax.particles.speaker_listener:SpeakerListener",
+    "Pushing-v1": "envs_jax.pushing.env:Pushing",
 }
 
 # Which kinds of number (numpy's letters) a parameter takes, by the kind of its default.

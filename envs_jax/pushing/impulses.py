@@ -1,0 +1,210 @@
+"""The object's velocity after a step: friction with the ground, and robots that push.
+
+Impulses of one step are sought for which the velocities *after* it obey every law of contact at
+once (Moreau's time stepping): so friction stops but never reverses a motion, and stiff contact
+needs no small step.
+"""
+
+import itertools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from envs_jax.pushing.contacts import Contact
+from envs_jax.pushing.geometry import Vector
+
+SWEEPS = 4  # over all contacts; with 3, a light object between two robots creeps twice as far
+_TINY = 1e-12
+
+
+class Ground(NamedTuple):
+    """What the object slides on: the ellipsoidal limit surface of its support; all scalars.
+
+    Attributes:
+        impulse: the largest frictional force times the step, N s.
+        radius: c, the largest frictional moment over the largest frictional force, m.
+        mass: of the object, kg.
+        inertia: of the object, kg m^2.
+    """
+
+    impulse: jax.Array
+    radius: jax.Array
+    mass: jax.Array | float
+    inertia: jax.Array | float
+
+
+class Pusher(NamedTuple):
+    """One possible contact of each agent, as seen from the object's velocity; all leaves ``[n]``.
+
+    Attributes:
+        normal: unit vector from the object to the agent; "across" is to the left of it.
+        arm: of an impulse along the normal, m.
+        arm_across: of an impulse across, m.
+        speed: that the object may have along the normal without entering the agent, m/s.
+        speed_across: the agent's, across, m/s.
+        response: of the object, in m/s per N s: how much an impulse against the normal slows it
+            there, how much one across speeds it up, and how much each of them does the other.
+    """
+
+    normal: Vector
+    arm: jax.Array
+    arm_across: jax.Array
+    speed: jax.Array
+    speed_across: jax.Array
+    response: tuple[jax.Array, jax.Array, jax.Array]
+
+
+def pusher(
+    contact: Contact,
+    centre: Vector,
+    velocity: Vector,
+    spin: jax.Array,
+    ground: Ground,
+    dt: jax.Array | float,
+) -> Pusher:
+    """A contact of agents at `centre` that move with `velocity` and `spin`."""
+    a, b = 1.0 / ground.mass, 1.0 / ground.inertia
+    normal, across = contact.normal, contact.normal.left()
+    moving = velocity + (contact.point - centre).left() * spin
+    arm, arm_across = contact.point.cross(normal), contact.point.cross(across)
+    return Pusher(
+        normal,
+        arm,
+        arm_across,
+        normal.dot(moving) + jnp.maximum(contact.gap, 0.0) / dt,
+        across.dot(moving),
+        (a + arm * arm * b, a + arm_across * arm_across * b, arm * arm_across * b),
+    )
+
+
+def slide(velocity: Vector, spin: jax.Array, ground: Ground) -> tuple[Vector, jax.Array]:
+    """Velocity and spin after a step of friction with the ground alone.
+
+    The frictional impulse and moment are ``-impulse (v, c^2 w) / s``, ``s^2 = v.v + c^2 w^2`` with
+    the *new* velocity v and spin w, or whatever stops the body if less will do. With
+    ``a = 1 / mass`` and ``b = c^2 / inertia`` this asks for the s > 0 with
+    ``v0.v0 / (s + impulse a)^2 + c^2 w0^2 / (s + impulse b)^2 = 1``, if there is one. Newton's
+    method on the reciprocal root of the left side is exact for a pure slide and a pure spin.
+
+    Howe and Cutkosky, "Practical force-motion models for sliding manipulation" (1996).
+    """
+    slowed = ground.impulse / ground.mass
+    turned = ground.impulse * ground.radius * ground.radius / ground.inertia
+    linear, angular = velocity.dot(velocity), jnp.square(ground.radius * spin)
+    speed = jnp.maximum(jnp.sqrt(linear) - slowed, jnp.sqrt(angular) - turned)
+    speed = jnp.maximum(speed, 0.0)
+    for _ in range(2):
+        one, two = 1.0 / (speed + slowed + _TINY), 1.0 / (speed + turned + _TINY)
+        from_linear, from_angular = linear * one * one, angular * two * two
+        total = from_linear + from_angular + _TINY
+        slope = from_linear * one + from_angular * two + _TINY
+        speed = jnp.maximum(speed + (jnp.sqrt(total) - 1.0) * total / slope, 0.0)
+    velocity = velocity * (speed / (speed + slowed + _TINY))
+    return velocity, spin * (speed / (speed + turned + _TINY))
+
+
+def coulomb(
+    push: jax.Array,
+    rub: jax.Array,
+    closing: jax.Array,
+    slip: jax.Array,
+    response: tuple[jax.Array, jax.Array, jax.Array],
+    friction: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    """Impulses of one contact under Coulomb's law, in closed form; all scalars.
+
+    Sticking if friction can hold it, else sliding with all the friction there is, else none.
+
+    Args:
+        push: impulse along the (inward) normal so far, N s.
+        rub: impulse across so far, N s.
+        closing: speed at which the bodies would still approach, m/s.
+        slip: speed across of the pushing body, less that of the pushed one, m/s.
+        response: of the pushed body in m/s per N s: how much a push lowers `closing`, how much a
+            rub lowers `slip`, and how much each raises the other.
+        friction: coefficient.
+
+    Returns:
+        The impulses along and across, N s.
+    """
+    along, across, mixed = response
+    scale = 1.0 / (along * across - mixed * mixed)
+    stick = push + (across * closing + mixed * slip) * scale
+    stick_rub = rub + (mixed * closing + along * slip) * scale
+    sticks = jnp.abs(stick_rub) <= friction * stick
+    slope = jnp.where(stick_rub < 0, -friction, friction)
+    # Beyond some friction a slide would jam; near that, take too small a step for this sweep.
+    reply = jnp.maximum(along - slope * mixed, 0.1 * along)
+    slides = jnp.maximum(closing + along * push - mixed * rub, 0.0) / reply
+    return jnp.where(sticks, stick, slides), jnp.where(sticks, stick_rub, slope * slides)
+
+
+def pushed(
+    velocity: Vector,
+    spin: jax.Array,
+    impulse: jax.Array,
+    pushers: tuple[Pusher, Pusher],
+    traction: jax.Array,
+    friction: jax.Array,
+    ground: Ground,
+) -> tuple[Vector, jax.Array, jax.Array]:
+    """Velocity and spin of the object after a step.
+
+    Gauss-Seidel: friction with the ground, then every contact in its turn gets the impulse that is
+    right given all others'. It starts from the impulses of the step before, which for steady
+    pushing are right already.
+
+    Args:
+        velocity: before, m/s.
+        spin: before, rad/s.
+        impulse: ``[n, 2, 2]`` of the step before: agent, contact, (along, across), N s.
+        pushers: the agents' contacts.
+        traction: ``[n]``, the most that an agent can push with, times the step, N s.
+        friction: ``[n]``, coefficient between agent and object.
+        ground: what the object slides on.
+
+    Returns:
+        Velocity, spin and impulses.
+    """
+    n = traction.shape[0]
+
+    def sweep(_: int, carry: tuple[Any, ...]) -> tuple[Any, ...]:
+        free, free_spin, _, _, impulses = carry
+        velocity, spin = slid, slid_spin = slide(free, free_spin, ground)
+        for i, s in itertools.product(range(n), range(2)):
+            at: Pusher = jax.tree.map(lambda leaf, i=i: leaf[i], pushers[s])
+            (push, rub), other = impulses[i][s], impulses[i][1 - s]
+            closing = at.normal.dot(velocity) + at.arm * spin - at.speed
+            slip = at.speed_across - at.normal.left().dot(velocity) - at.arm_across * spin
+            new, new_rub = coulomb(push, rub, closing, slip, at.response, friction[i])
+            left = traction[i] - _length(*other)
+            share = jnp.minimum(1.0, left / (_length(new, new_rub) + _TINY))
+            impulses[i][s] = (new * share, new_rub * share)
+            change, change_spin = _struck(at, new * share - push, new_rub * share - rub, ground)
+            velocity, spin = velocity + change, spin + change_spin
+        return free + velocity - slid, free_spin + spin - slid_spin, velocity, spin, impulses
+
+    for s in range(2):
+        change, change_spin = _struck(pushers[s], impulse[:, s, 0], impulse[:, s, 1], ground)
+        velocity = velocity + Vector(change.x.sum(), change.y.sum())
+        spin = spin + change_spin.sum()
+    # Slices are taken in the loop: taken before it, each would have its contact computed anew.
+    impulses = [[(impulse[i, s, 0], impulse[i, s, 1]) for s in range(2)] for i in range(n)]
+    carry = (velocity, spin, velocity, spin, impulses)
+    _, _, velocity, spin, impulses = jax.lax.fori_loop(0, SWEEPS, sweep, carry)
+    rows = [jnp.stack([jnp.stack(contact) for contact in agent]) for agent in impulses]
+    return velocity, spin, jnp.stack(rows)
+
+
+def _struck(
+    at: Pusher, push: jax.Array, rub: jax.Array, ground: Ground
+) -> tuple[Vector, jax.Array]:
+    """Change of the object's velocity and spin by an impulse."""
+    change = at.normal.left() * rub - at.normal * push
+    turn = rub * at.arm_across - push * at.arm
+    return change * (1.0 / ground.mass), turn * (1.0 / ground.inertia)
+
+
+def _length(x: jax.Array, y: jax.Array) -> jax.Array:
+    return jnp.sqrt(x * x + y * y)
