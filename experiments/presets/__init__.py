@@ -1,5 +1,5 @@
 """Presets: one module per family, each with a dict of functions that return a config."""
 
-from experiments.presets import classic, memory, minatar, particles
+from experiments.presets import classic, memory, minatar, particles, pushing
 
-PRESETS = classic.PRESETS | minatar.PRESETS | memory.PRESETS | particles.PRESETS
+PRESETS = classic.PRESETS | minatar.PRESETS | memory.PRESETS | particles.PRESETS | pushing.PRESETS
