@@ -49,13 +49,36 @@ class Group:
         """One device."""
         return Shards(blocks=self.algorithm.blocks)
 
-    def init(self, seed: int = 0) -> TrainState:
-        """A member's state."""
-        return self._init(jax.random.key(seed), jnp.arange(self.num_envs))
+    def init(self, seed: int = 0, **changes: Any) -> TrainState:
+        """A member's state, in a world with other parameters if ``changes`` are given."""
+        state = self._init(jax.random.key(seed), jnp.arange(self.num_envs))
+        if not changes:
+            return state
+        changes = jax.tree.map(jnp.asarray, changes)
+        params = state.env_params.replace(**changes)
+        keys = jax.random.split(jax.random.key(seed), self.num_envs)
+        env_state, observation = self._start(keys, params)
+        actors = state.actors.replace(env_state=env_state, observation=observation)
+        return state.replace(env_params=params, actors=actors)
 
     @functools.cached_property
     def _init(self) -> Callable[..., TrainState]:
         return jax.jit(self.algorithm.init, compiler_options=self.options)
+
+    @functools.cached_property
+    def _start(self) -> Callable[..., Any]:
+        return jax.jit(self.env.init, compiler_options=self.options)
+
+    @functools.cached_property
+    def _act(self) -> Callable[..., Any]:
+        return jax.jit(self.algorithm.act, compiler_options=self.options)
+
+    def act(self, state: TrainState, key: jax.Array | None = None, **seen: jax.Array) -> np.ndarray:
+        """Actions [B, n, ...] at the start of episodes, on what is seen but for ``seen``."""
+        policy, carry = self.algorithm.policy(state), self.algorithm.initial_carry(self.num_envs)
+        observation = {**state.actors.observation, **seen}
+        reset = jnp.ones(self.num_envs, bool)
+        return np.asarray(self._act(policy, carry, observation, reset, key)[1])
 
     @functools.cached_property
     def update(self) -> Callable[[TrainState], Any]:

@@ -386,15 +386,13 @@ def test_forbidden_actions_are_never_taken():
         assert 0.2 < mask[..., :2].mean() < 0.8
         assert np.take_along_axis(mask, np.asarray(steps.action)[..., None], -1).all()
 
-    act = jax.jit(made.algorithm.act, compiler_options=QUICKEST)
-    policy, carry = made.algorithm.policy(state), made.algorithm.initial_carry(ENVS)
-    seen, reset = state.actors.observation, jnp.zeros(ENVS, bool)
+    seen = state.actors.observation
     for key in (None, jax.random.key(0)):
-        _, action = act(policy, carry, seen, reset, key)
+        action = made.act(state, key)
         assert np.take_along_axis(np.asarray(seen[ACTION_MASK]), action[..., None], -1).all()
         # Nobody acts on the global state.
-        blind = {**seen, GLOBAL_STATE: jnp.full_like(seen[GLOBAL_STATE], jnp.nan)}
-        np.testing.assert_array_equal(act(policy, carry, blind, reset, key)[1], action)
+        blind = {GLOBAL_STATE: jnp.full_like(seen[GLOBAL_STATE], jnp.nan)}
+        np.testing.assert_array_equal(made.act(state, key, **blind), action)
 
 
 # Whose reward the critic learns from.
