@@ -27,7 +27,7 @@ def masked_cartpole_rppo() -> Config:
     """MaskedCartPole-v1: CartPole seen without its velocities."""
     return Config(
         name="masked_cartpole_rppo",
-        env=EnvConfig(name="MaskedCartPole-v1"),
+        env=EnvConfig(name="MaskedCartPole-v1", normalise_observations=True),
         total_steps=1_000_000,
         num_envs=16,
         network=NetworkConfig(core="gru", core_size=64),
