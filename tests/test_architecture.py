@@ -40,6 +40,8 @@ STARTS_A_BACKEND = (
     "envs_jax.particles.reference",
     "envs_jax.particles.speaker_listener",
     "envs_jax.particles.spread",
+    "envs_jax.pushing.env",
+    "envs_jax.pushing.world",
 )
 
 
