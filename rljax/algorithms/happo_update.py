@@ -24,7 +24,6 @@ from rljax.algorithms.fit import (
     mean_over,
     scheduled,
     standardise,
-    standardise_whole,
     take,
 )
 from rljax.algorithms.happo_config import TeamConfig, TeamHypers, critic_config
@@ -206,10 +205,9 @@ def make_optimise_team(
         rate = scheduled(config, hypers, updates, total_updates)
         rest: dict[str, Any] = {"hypers": hypers, "key": key, "shards": shards}
         if config.normalise_advantages == "batch":
-            weight = None if batch.active is None else _weights(batch.active, shards)
             # As HARL does: all agents' values at once, the team's for each agent by itself.
-            apart = standardise if not (team.valued_agents or together) else standardise_whole
-            advantage = apart(batch.actors.advantage, shards, weight)
+            at_once = team.valued_agents or together
+            advantage = _standardise_active(batch.actors.advantage, batch.active, at_once, shards)
             batch = batch._replace(actors=batch.actors.replace(advantage=advantage))
         actors = (params["actor"], opt_state["actor"], batch)
         actors_rest = rest | {"learning_rate": hypers.learning_rate * rate}
@@ -335,12 +333,30 @@ def _critic_stage(
     mean, square = (mean_over(x, shards).ravel() for x in (returns, jnp.square(returns)))
 
     def step(norm: Any, moments: tuple[jax.Array, jax.Array]) -> Any:
-        norm = value_norm.update(norm, *moments)
+        # What is not finite would stay for ever; the step on such targets is not taken either.
+        finite = jnp.isfinite(moments[1])
+        following = value_norm.update(norm, *moments)
+        norm = jax.tree.map(lambda new, old: jnp.where(finite, new, old), following, norm)
         return norm, value_norm.statistics(norm)
 
     norm, (centre, scale) = jax.lax.scan(step, norm, (mean, square))
     shape = (-1,) + (1,) * (returns.ndim - shards.exact - 1)
     return norm, (returns - centre.reshape(shape)) / scale.reshape(shape)
+
+
+def _standardise_active(
+    advantage: jax.Array, active: jax.Array | None, at_once: bool, shards: Shards
+) -> jax.Array:
+    """Centre and scale [(n,) agents, ...], all at once or by agent, by what is active of it."""
+
+    def flat(x: Any) -> Any:
+        one_row = shards.map(lambda part: jax.tree.map(lambda y: y[None], part), x)
+        return one_row if at_once else x
+
+    weight = None if active is None else _weights(flat(active), shards)
+    standard = standardise(flat(advantage), shards, weight)
+    rows: jax.Array = shards.map(lambda part: part[0], standard) if at_once else standard
+    return rows
 
 
 def _weights(active: jax.Array, shards: Shards) -> jax.Array:

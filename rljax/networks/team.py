@@ -134,7 +134,7 @@ class Team:
         state = observation[GLOBAL_STATE][:, :, None]
         whole = jnp.broadcast_to(state, (*state.shape[:2], self.num_agents, state.shape[-1]))
         return {
-            "state": whole,
+            f"{GLOBAL_STATE}_seen": whole,  # a reserved part is not encoded
             **{name: part for name, part in own.items() if name not in RESERVED},
         }
 

@@ -176,7 +176,6 @@ def test_a_plain_observation_has_no_global_state():
     assert set(own_parts(observe())) == {"observation", ACTION_MASK, ACTIVE}
 
 
-@pytest.mark.xfail(reason="rljax/networks/team.py, seen_by_critic: an own part hides the state")
 def test_a_part_that_is_called_state():
     team, *_ = made(view="both")
     own = jnp.ones((T, B, N, SEEN))
