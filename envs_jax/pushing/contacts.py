@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from envs_jax.pushing.geometry import Vector, choose, rectangle_distance, roll
 
 _FAR = 1e3  # m, the gap of a contact that there is not
+_TINY = 1e-12  # m^2
 
 
 class Contact(NamedTuple):
@@ -24,6 +25,25 @@ class Contact(NamedTuple):
     point: Vector
 
 
+class Neighbour(NamedTuple):
+    """Each agent's possible contact with another agent; all leaves but the first ``[n]``.
+
+    Attributes:
+        shift: how many places further on the other is, counted round the end.
+        gap: between the capsules in m, negative where they overlap.
+        away: unit vector to the agent from the other.
+        arm: the point of the agent's axis that is nearest moves along `away` by this, in m, times
+            the agent's spin.
+        other_arm: the same of the other.
+    """
+
+    shift: int
+    gap: jax.Array
+    away: Vector
+    arm: jax.Array
+    other_arm: jax.Array
+
+
 def object_contacts(
     centre: Vector,
     axis: Vector,
@@ -31,11 +51,11 @@ def object_contacts(
     radius: jax.Array,
     rectangles: jax.Array,
     rounding: jax.Array | float,
-) -> tuple[Contact, Contact]:
-    """The two deepest contacts of each capsule with the object.
+) -> list[Contact]:
+    """The two deepest contacts of each capsule with every rectangle of the object.
 
-    A capsule touches a convex shape with its ends, or with its side at a corner of the shape; two
-    such points at once are enough for it to lie flat against an edge, or in a corner.
+    A capsule touches a convex shape with its ends, or with its side at a corner of the shape. Two
+    such points at once are enough to lie flat against an edge.
 
     Args:
         centre: of the capsules ``[n]``, in the object's frame, m.
@@ -44,44 +64,48 @@ def object_contacts(
         radius: ``[n]``, m.
         rectangles: ``[k, 4]``, of the object, m.
         rounding: of the object, m.
+
+    Returns:
+        ``2 k`` contacts.
     """
-    found: list[Contact] = []
+    contacts = []
     for k in range(rectangles.shape[0]):
         middle = Vector(rectangles[k, 0], rectangles[k, 1])
         half = Vector(rectangles[k, 2], rectangles[k, 3])
-        for end in (centre + axis * half_length, centre - axis * half_length):
-            distance, normal = rectangle_distance(end - middle, half)
-            point = end - normal * (distance - rounding)
-            found.append(Contact(distance - rounding - radius, normal, point))
-        found.append(_side_contact(centre - middle, axis, half_length, half, middle))
-        gap = found[-1].gap - rounding - radius
-        found[-1] = Contact(gap, found[-1].normal, found[-1].point + found[-1].normal * rounding)
-    first, second = found[:2]
-    for other in found[2:]:
-        # `other` takes the place of the shallower one, if it is deeper.
-        first_is_shallower = first.gap > second.gap
-        first, second = (
-            _choose_contact(first_is_shallower & (other.gap < first.gap), other, first),
-            _choose_contact(~first_is_shallower & (other.gap < second.gap), other, second),
+        offset = centre - middle
+        first = _end_contact(offset + axis * half_length, half)
+        second = _end_contact(offset - axis * half_length, half)
+        side = _side_contact(offset, axis, half_length, half)
+        # The side takes the place of the end that is further away, if it is nearer than that.
+        first_is_further = first.gap > second.gap
+        pair = (
+            _choose_contact(first_is_further & (side.gap < first.gap), side, first),
+            _choose_contact(~first_is_further & (side.gap < second.gap), side, second),
         )
-    return first, second
+        for gap, normal, point in pair:
+            surface = middle + point + normal * rounding
+            contacts.append(Contact(gap - radius - rounding, normal, surface))
+    return contacts
 
 
-def _side_contact(
-    centre: Vector, axis: Vector, half_length: jax.Array, half: Vector, middle: Vector
-) -> Contact:
-    """The corner of a rectangle that is nearest to a capsule's axis, of those beside the axis."""
-    best, side = jnp.full_like(centre.x, _FAR), jnp.ones_like(centre.x)
-    corner = half
+def _end_contact(end: Vector, half: Vector) -> Contact:
+    """Of a capsule's end with a rectangle; radius and rounding left out."""
+    distance, normal = rectangle_distance(end, half)
+    return Contact(distance, normal, end - normal * distance)
+
+
+def _side_contact(centre: Vector, axis: Vector, half_length: jax.Array, half: Vector) -> Contact:
+    """Of a capsule's axis with the corner nearest to it of those beside it; see `_end_contact`."""
+    nearest, side, point = jnp.full_like(centre.x, _FAR), jnp.ones_like(centre.x), half
     for x, y in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
-        here = Vector(half.x * x, half.y * y)
-        offset = (here - centre).into(axis)
+        corner = Vector(half.x * x, half.y * y)
+        offset = (corner - centre).into(axis)
         gap = jnp.where(jnp.abs(offset.x) <= half_length, jnp.abs(offset.y), _FAR)
-        nearer = gap < best
-        best = jnp.minimum(gap, best)
-        side = jnp.where(nearer, offset.y, side)
-        corner = choose(nearer, here, corner)
-    return Contact(best, axis.left() * jnp.where(side > 0, -1.0, 1.0), corner + middle)
+        is_nearer = gap < nearest
+        nearest = jnp.minimum(gap, nearest)
+        side = jnp.where(is_nearer, offset.y, side)
+        point = choose(is_nearer, corner, point)
+    return Contact(nearest, axis.left() * jnp.where(side > 0, -1.0, 1.0), point)
 
 
 def _choose_contact(condition: jax.Array, yes: Contact, no: Contact) -> Contact:
@@ -94,8 +118,8 @@ def _choose_contact(condition: jax.Array, yes: Contact, no: Contact) -> Contact:
 
 def agent_gap(
     centre: Vector, axis: Vector, half_length: jax.Array, radius: jax.Array, shift: int
-) -> tuple[jax.Array, Vector]:
-    """Gap between each capsule and the one `shift` places further on, the last's next the first.
+) -> Neighbour:
+    """Between each capsule and the one `shift` places further on, counted round the end.
 
     Args:
         centre: ``[n]``, m.
@@ -103,26 +127,39 @@ def agent_gap(
         half_length: ``[n]``, m.
         radius: ``[n]``, m.
         shift: 1 to n - 1.
-
-    Returns:
-        Gaps ``[n]`` in m, and unit vectors ``[n]`` to each capsule from its partner.
     """
     other_centre, other_axis = roll(centre, shift), roll(axis, shift)
     other_half = jnp.roll(half_length, -shift)
     between = centre - other_centre
-    nearest = between
-    best = jnp.full_like(centre.x, _FAR)
+    nearest, best = between, jnp.full_like(centre.x, _FAR)
+    place = other_place = jnp.zeros_like(centre.x)
     for sign in (1.0, -1.0):
-        # An end of one beside the axis of the other, and the other way round.
+        # An end of this one beside the axis of the other.
         reach = between + axis * (sign * half_length)
-        along = jnp.clip(reach.dot(other_axis), -other_half, other_half)
-        offset = reach - other_axis * along
-        squared = offset.dot(offset)
-        nearest, best = choose(squared < best, offset, nearest), jnp.minimum(squared, best)
-        reach = between + other_axis * (sign * other_half)
-        along = jnp.clip(reach.dot(axis), -half_length, half_length)
-        offset = reach - axis * along
-        squared = offset.dot(offset)
-        nearest, best = choose(squared < best, offset, nearest), jnp.minimum(squared, best)
-    distance = jnp.sqrt(jnp.maximum(best, 1e-12))
-    return distance - radius - jnp.roll(radius, -shift), nearest * (1.0 / distance)
+        share = jnp.clip(reach.dot(other_axis), -other_half, other_half)
+        offset = reach - other_axis * share
+        is_nearer = offset.dot(offset) < best
+        nearest, best = choose(is_nearer, offset, nearest), jnp.minimum(best, offset.dot(offset))
+        place = jnp.where(is_nearer, sign * half_length, place)
+        other_place = jnp.where(is_nearer, share, other_place)
+        # An end of the other beside the axis of this one.
+        reach = between - other_axis * (sign * other_half)
+        share = jnp.clip(-reach.dot(axis), -half_length, half_length)
+        offset = reach + axis * share
+        is_nearer = offset.dot(offset) < best
+        nearest, best = choose(is_nearer, offset, nearest), jnp.minimum(best, offset.dot(offset))
+        place = jnp.where(is_nearer, share, place)
+        other_place = jnp.where(is_nearer, sign * other_half, other_place)
+    # Axes that cross, which only a reset can bring about, part along the line of the centres.
+    slant = jnp.abs(axis.cross(other_axis))
+    crosses = jnp.abs(between.cross(other_axis)) < half_length * slant
+    crosses &= jnp.abs(between.cross(axis)) < other_half * slant
+    length = jnp.sqrt(jnp.where(crosses, between.dot(between), best) + _TINY)
+    away = choose(crosses, between, nearest) * (1.0 / length)
+    return Neighbour(
+        shift,
+        jnp.where(crosses, 0.0, length) - radius - jnp.roll(radius, -shift),
+        away,
+        away.dot(axis.left()) * place,
+        away.dot(other_axis.left()) * other_place,
+    )

@@ -12,17 +12,15 @@ from typing import TYPE_CHECKING
 import jax
 import jax.numpy as jnp
 
-from envs_jax.pushing.contacts import Contact, agent_gap, object_contacts
+from envs_jax.pushing.contacts import Contact, Neighbour, agent_gap, object_contacts
 from envs_jax.pushing.geometry import Bodies, Vector, choose, heading, roll
 from envs_jax.pushing.impulses import Ground, pushed, pusher
 
 if TYPE_CHECKING:  # it imports gymnax, which starts a backend
     from envs_jax.pushing.world import PushingParams, PushingState
 
+_SETTLES = 3  # rounds in which agents give way to each other and to the object
 _PUSH_OUT = 0.3  # share of an overlap that is undone in a step
-
-Neighbours = list[tuple[int, jax.Array, Vector]]
-"""Of each shift from 1 to n - 1: the shift, and the gaps and directions of `agent_gap`."""
 
 
 def step(state: PushingState, action: jax.Array, params: PushingParams) -> PushingState:
@@ -40,14 +38,14 @@ def step(state: PushingState, action: jax.Array, params: PushingParams) -> Pushi
     frame, axis = heading(thing.yaw), heading(agents.yaw - thing.yaw)
     centre = (agents.position - thing.position).into(frame)
     half_length = params.agent_length * 0.5 - params.agent_radius
-    neighbours: Neighbours = [
-        (shift, *agent_gap(centre, axis, half_length, params.agent_radius, shift))
+    neighbours = [
+        agent_gap(centre, axis, half_length, params.agent_radius, shift)
         for shift in range(1, half_length.shape[0])
     ]
     contacts = object_contacts(
         centre, axis, half_length, params.agent_radius, params.rectangles, params.rounding
     )
-    velocity = _make_way(wanted.out_of(axis), neighbours, params)
+    velocity = _make_way(wanted.out_of(axis), spin, neighbours, params)
 
     grip = params.gravity * dt
     ground = Ground(
@@ -56,18 +54,23 @@ def step(state: PushingState, action: jax.Array, params: PushingParams) -> Pushi
         params.object_mass,
         params.object_inertia,
     )
-    first, second = (pusher(contact, centre, velocity, spin, ground, dt) for contact in contacts)
     before = thing.velocity.into(frame)
     after, after_spin, impulse = pushed(
         before,
         thing.spin,
         state.impulse,
-        (first, second),
+        [pusher(contact, centre, velocity, spin, ground, dt) for contact in contacts],
         params.agent_friction * params.agent_mass * grip,
         params.contact_friction,
         ground,
     )
-    velocity, spin = _stand(velocity, spin, contacts, centre, after, after_spin, params)
+
+    def settle(_: int, motion: tuple[Vector, jax.Array]) -> tuple[Vector, jax.Array]:
+        velocity, spin = motion
+        velocity = _make_way(velocity, spin, neighbours, params)
+        return _stand(velocity, spin, contacts, centre, after, after_spin, params)
+
+    velocity, spin = jax.lax.fori_loop(0, _SETTLES, settle, (velocity, spin))
 
     # A free slide covers the mean of its speeds; a pushed object goes along with what pushes it.
     is_free = jnp.sum(impulse) == 0.0
@@ -102,21 +105,25 @@ def _followed(
     return velocity, command[:, 2] + (agents.spin - command[:, 2]) * kept
 
 
-def _make_way(velocity: Vector, neighbours: Neighbours, params: PushingParams) -> Vector:
+def _make_way(
+    velocity: Vector, spin: jax.Array, neighbours: list[Neighbour], params: PushingParams
+) -> Vector:
     """Agents' velocities, less what would take them into each other: the lighter gives way more."""
     free = velocity
-    for shift, gap, away in neighbours:
-        closing = away.dot(roll(free, shift) - free) - jnp.maximum(gap, 0.0) / params.dt
+    for shift, gap, away, arm, other_arm in neighbours:
+        closing = (
+            away.dot(roll(free, shift) - free) + other_arm * jnp.roll(spin, -shift) - arm * spin
+        )
+        closing = jnp.maximum(closing - jnp.maximum(gap, 0.0) / params.dt, 0.0)
         other = jnp.roll(params.agent_mass, -shift)
-        share = other / (other + params.agent_mass)
-        velocity = velocity + away * (jnp.maximum(closing, 0.0) * share)
+        velocity = velocity + away * (closing * other / (other + params.agent_mass))
     return velocity
 
 
 def _stand(
     velocity: Vector,
     spin: jax.Array,
-    contacts: tuple[Contact, Contact],
+    contacts: list[Contact],
     centre: Vector,
     object_velocity: Vector,
     object_spin: jax.Array,
@@ -125,7 +132,7 @@ def _stand(
     """Agents' velocities and spins, less what would take them into the object as it moves now."""
     a = 1.0 / params.agent_mass
     b = 12.0 * a / (jnp.square(params.agent_length) + 4.0 * jnp.square(params.agent_radius))
-    for contact in contacts * 2:
+    for contact in contacts:
         arm = (contact.point - centre).cross(contact.normal)
         object_speed = contact.normal.dot(object_velocity)
         object_speed += contact.point.cross(contact.normal) * object_spin
@@ -136,14 +143,17 @@ def _stand(
     return velocity, spin
 
 
-def _apart(contacts: tuple[Contact, Contact], neighbours: Neighbours) -> Vector:
+def _apart(contacts: list[Contact], neighbours: list[Neighbour]) -> Vector:
     """Displacement of the agents that undoes part of their overlaps, m.
 
     It is a displacement and no velocity, so that undoing an overlap creates no energy.
     """
-    first, second = contacts
-    deepest = choose(first.gap < second.gap, first.normal, second.normal)
-    total = deepest * jnp.maximum(-jnp.minimum(first.gap, second.gap), 0.0)
-    for _, gap, away in neighbours:
-        total = total + away * (0.5 * jnp.maximum(-gap, 0.0))
+    # Of two contacts with one rectangle only the deeper counts, for they overlap alike.
+    zero = jnp.zeros_like(contacts[0].gap)
+    total = Vector(zero, zero)
+    for first, second in zip(contacts[::2], contacts[1::2], strict=True):
+        deepest = choose(first.gap < second.gap, first.normal, second.normal)
+        total = total + deepest * jnp.maximum(-jnp.minimum(first.gap, second.gap), 0.0)
+    for neighbour in neighbours:
+        total = total + neighbour.away * (0.5 * jnp.maximum(-neighbour.gap, 0.0))
     return total * _PUSH_OUT

@@ -5,7 +5,9 @@ once (Moreau's time stepping): so friction stops but never reverses a motion, an
 needs no small step.
 """
 
+import functools
 import itertools
+import operator
 from typing import Any, NamedTuple
 
 import jax
@@ -144,7 +146,7 @@ def pushed(
     velocity: Vector,
     spin: jax.Array,
     impulse: jax.Array,
-    pushers: tuple[Pusher, Pusher],
+    pushers: list[Pusher],
     traction: jax.Array,
     friction: jax.Array,
     ground: Ground,
@@ -158,8 +160,8 @@ def pushed(
     Args:
         velocity: before, m/s.
         spin: before, rad/s.
-        impulse: ``[n, 2, 2]`` of the step before: agent, contact, (along, across), N s.
-        pushers: the agents' contacts.
+        impulse: ``[n, s, 2]`` of the step before: agent, contact, (along, across), N s.
+        pushers: the agents' contacts, s of them.
         traction: ``[n]``, the most that an agent can push with, times the step, N s.
         friction: ``[n]``, coefficient between agent and object.
         ground: what the object slides on.
@@ -167,32 +169,33 @@ def pushed(
     Returns:
         Velocity, spin and impulses.
     """
-    n = traction.shape[0]
+    n, slots, _ = impulse.shape
 
     def sweep(_: int, carry: tuple[Any, ...]) -> tuple[Any, ...]:
-        free, free_spin, _, _, impulses = carry
+        free, free_spin, impulses = carry
         velocity, spin = slid, slid_spin = slide(free, free_spin, ground)
-        for i, s in itertools.product(range(n), range(2)):
+        for i, s in itertools.product(range(n), range(slots)):
             at: Pusher = jax.tree.map(lambda leaf, i=i: leaf[i], pushers[s])
-            (push, rub), other = impulses[i][s], impulses[i][1 - s]
+            push, rub = impulses[i][s]
             closing = at.normal.dot(velocity) + at.arm * spin - at.speed
             slip = at.speed_across - at.normal.left().dot(velocity) - at.arm_across * spin
             new, new_rub = coulomb(push, rub, closing, slip, at.response, friction[i])
-            left = traction[i] - _length(*other)
+            others = (_length(*impulses[i][o]) for o in range(slots) if o != s)
+            left = traction[i] - functools.reduce(operator.add, others)
             share = jnp.minimum(1.0, left / (_length(new, new_rub) + _TINY))
             impulses[i][s] = (new * share, new_rub * share)
             change, change_spin = _struck(at, new * share - push, new_rub * share - rub, ground)
             velocity, spin = velocity + change, spin + change_spin
-        return free + velocity - slid, free_spin + spin - slid_spin, velocity, spin, impulses
+        return free + velocity - slid, free_spin + spin - slid_spin, impulses
 
-    for s in range(2):
+    for s in range(slots):
         change, change_spin = _struck(pushers[s], impulse[:, s, 0], impulse[:, s, 1], ground)
         velocity = velocity + Vector(change.x.sum(), change.y.sum())
         spin = spin + change_spin.sum()
     # Slices are taken in the loop: taken before it, each would have its contact computed anew.
-    impulses = [[(impulse[i, s, 0], impulse[i, s, 1]) for s in range(2)] for i in range(n)]
-    carry = (velocity, spin, velocity, spin, impulses)
-    _, _, velocity, spin, impulses = jax.lax.fori_loop(0, SWEEPS, sweep, carry)
+    impulses = [[(impulse[i, s, 0], impulse[i, s, 1]) for s in range(slots)] for i in range(n)]
+    velocity, spin, impulses = jax.lax.fori_loop(0, SWEEPS, sweep, (velocity, spin, impulses))
+    velocity, spin = slide(velocity, spin, ground)
     rows = [jnp.stack([jnp.stack(contact) for contact in agent]) for agent in impulses]
     return velocity, spin, jnp.stack(rows)
 

@@ -11,7 +11,7 @@ from envs_jax.canvas import BLACK, BLUE, BROWN, GREEN, RED, Canvas, Colour
 if TYPE_CHECKING:  # it imports gymnax, which starts a backend
     from envs_jax.pushing.world import PushingParams, PushingState
 
-_MARGIN = 0.7  # m around all that is drawn
+_MARGIN = 0.4  # m around the agents' places at reset
 _PALE: Colour = (205, 235, 210)
 _TEAM: tuple[Colour, ...] = (BLUE, RED, (130, 90, 180), (90, 190, 200))
 
@@ -21,13 +21,16 @@ def draw(state: PushingState, params: PushingParams) -> np.ndarray:
 
     Target: a disc of the radius `threshold` around a point. Object: its shape, and a line from its
     centre along its first axis. Agents: their capsules, numbered by colour, with a black nose.
-    Agents far away are cut off, so that the object keeps a size that can be seen.
+    The scale is that at which a reset is seen whole, and only changes when the object is taken
+    further away than that; agents that run off are cut off.
     """
     thing, agents = state.object, state.agents
     place = np.array([float(thing.position.x), float(thing.position.y)])
     goal = np.array([float(state.target.x), float(state.target.y)])
     threshold = float(params.threshold)
-    middle, reach = _view(place, goal, _extent(params) + _MARGIN, threshold + 0.1)
+    middle, apart = (place + goal) / 2, np.hypot(*(goal - place))
+    reach = max(apart, float(params.target_distance[1])) / 2
+    reach += float(params.spawn_radius[1]) + _MARGIN
     canvas = Canvas((middle[0] - reach, middle[0] + reach), (middle[1] - reach, middle[1] + reach))
 
     canvas.disc(goal, threshold, _PALE)
@@ -42,22 +45,6 @@ def draw(state: PushingState, params: PushingParams) -> np.ndarray:
         canvas.line(at - half, at + half, 2 * radius, _TEAM[i % len(_TEAM)])
         canvas.disc(at + half, radius / 2, BLACK)
     return canvas.pixels
-
-
-def _view(
-    place: np.ndarray, goal: np.ndarray, around_place: float, around_goal: float
-) -> tuple[np.ndarray, float]:
-    """Centre and half side of the square that shows object and target with what is around them."""
-    low = np.minimum(place - around_place, goal - around_goal)
-    high = np.maximum(place + around_place, goal + around_goal)
-    return (low + high) / 2, float((high - low).max()) / 2
-
-
-def _extent(params: PushingParams) -> float:
-    """Distance of the object's furthest point from its centre."""
-    parts = np.abs(np.asarray(params.rectangles, float))
-    corners = np.hypot(parts[:, 0] + parts[:, 2], parts[:, 1] + parts[:, 3])
-    return float(corners.max() + float(params.rounding))
 
 
 def _draw_object(

@@ -99,7 +99,7 @@ class PushingState(EnvState):
         object: scalars.
         agents: leaves ``[n]``.
         target: position, m.
-        impulse: float32 ``[n, 2, 2]``, what each agent gave the object in the last step: contact,
+        impulse: float32 ``[n, 2 k, 2]``, what each agent gave the object in the last step: contact,
             (along, across), N s. Where the next step starts its search.
         friction: coefficient between object and ground in this episode.
         limit_radius: of the limit surface in this episode, m.
@@ -163,7 +163,7 @@ def start(key: jax.Array, params: PushingParams) -> PushingState:
             speeds[2],
         ),
         target=heading(2 * np.pi * bearing) * within(far, params.target_distance),
-        impulse=jnp.zeros((n, 2, 2)),
+        impulse=jnp.zeros((n, 2 * params.rectangles.shape[0], 2)),
         friction=0.5 * (own_friction + params.ground_friction),
         limit_radius=within(radius, params.limit_radius),
         lag=within(each[6], params.lag),
