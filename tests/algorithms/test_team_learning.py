@@ -172,7 +172,8 @@ def test_the_team_is_valued_as_one():
 # Memory.
 
 
-@pytest.mark.parametrize("core", [pytest.param("none", marks=pytest.mark.slow), "gru"])
+@pytest.mark.slow
+@pytest.mark.parametrize("core", ["none", "gru"])
 def test_memory(core):
     made = make_group(
         "team/recall",
