@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from probe_envs import GAMMA
-from team_worlds import PAY, make_group
+from team_groups import make_group
+from team_worlds import PAY
 
 HAPPO = {}
 MAPPO = {"sequential": False, "share_parameters": True}

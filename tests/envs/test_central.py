@@ -11,7 +11,7 @@ import envs_jax
 from envs_jax.autoreset import AutoReset
 from envs_jax.central import WithGlobalState
 from envs_jax.spaces import ACTION_MASK, ACTIVE, GLOBAL_STATE
-from team_worlds import QUICKEST
+from team_groups import QUICKEST
 
 ENVS, STEPS, AGENTS = 8, 30, 3
 

@@ -14,7 +14,7 @@ import pytest
 from envs_jax import spaces
 from envs_jax.spaces import ACTION_MASK, ACTIVE, GLOBAL_STATE
 from rljax.networks import NetworkConfig, make_team, own_parts
-from team_worlds import QUICKEST
+from team_groups import QUICKEST
 
 T, B, N, ACTIONS, SEEN, STATE, UNITS = 3, 2, 3, 4, 5, 6, 7
 VIEWS = ("global", "own", "both")

@@ -14,7 +14,7 @@ from jax.sharding import PartitionSpec as P
 
 from helpers import QUICK
 from rljax.training.program import Program
-from team_worlds import QUICKEST, make_group
+from team_groups import QUICKEST, make_group
 
 ENVS, AGENTS = 16, 3
 SEEDS = (3, 5)
