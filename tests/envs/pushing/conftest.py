@@ -1,12 +1,13 @@
-"""Scenes and the one compiled simulator that the tests of pushing share."""
+"""Scenes and the one compiled simulator that the tests of pushing share.
+
+JAX is imported where it is used: this file may be read before tests/conftest.py has set it up.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -24,6 +25,9 @@ def params() -> Any:
 @pytest.fixture(scope="session")
 def scene() -> Callable[..., Any]:
     """Make a state of chosen bodies: rows of (x, y, yaw) and of (vx, vy, spin)."""
+    import jax
+    import jax.numpy as jnp
+
     from envs_jax.pushing.geometry import Bodies, Vector
     from envs_jax.pushing.world import PushingState
 
@@ -61,6 +65,9 @@ def scene() -> Callable[..., Any]:
 @pytest.fixture(scope="session")
 def simulate() -> Callable[..., Any]:
     """The states after each of `STEPS` steps under a constant action, leaves ``[STEPS, ...]``."""
+    import jax
+    import jax.numpy as jnp
+
     from envs_jax.pushing import dynamics
 
     @jax.jit

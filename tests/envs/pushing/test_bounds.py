@@ -50,7 +50,7 @@ def start():
     def go(params, name="cuboid", speed=0.0):
         env, _ = make("Pushing-v1", object_name=name)
         keys = jax.random.split(jax.random.key(3), BATCH)
-        states = jax.vmap(env.reset_env, (0, None))(keys, params)[1]
+        states = jax.jit(jax.vmap(env.reset_env, (0, None)))(keys, params)[1]
         if not speed:
             return states
         vx, vy, spin = speed * jax.random.normal(jax.random.key(4), (3, BATCH))

@@ -11,6 +11,8 @@ from envs_jax.pushing.contacts import agent_gap, object_contacts
 from envs_jax.pushing.geometry import Vector, heading, rectangle_distance
 from envs_jax.pushing.objects import OBJECTS
 
+contacts_of = jax.jit(object_contacts)
+
 
 def vectors(points):
     return Vector(jnp.float32(points[:, 0]), jnp.float32(points[:, 1]))
@@ -29,7 +31,7 @@ def test_frames_are_each_others_inverse():
 def test_distance_from_a_rectangle(outlines):
     points = np.random.default_rng(0).uniform(-1.2, 1.2, (500, 2))
     half = Vector(jnp.float32(0.6), jnp.float32(0.6))
-    distance, away = rectangle_distance(vectors(points), half)
+    distance, away = jax.jit(rectangle_distance)(vectors(points), half)
     np.testing.assert_allclose(distance, outlines["cuboid"].distance(points), atol=1e-6)
     away = np.stack([away.x, away.y], 1)
     np.testing.assert_allclose(np.linalg.norm(away, axis=1), 1.0, rtol=1e-5)
@@ -44,7 +46,7 @@ def test_deepest_contact_is_the_distance_of_the_capsule(name, outlines, capsule_
         [random.uniform(-1.1, 1.1, (3000, 2)), random.uniform(0, 7, (3000, 1))], 1
     )
     expected = capsule_gap(outlines[name], place, np.zeros(3), 0.145, 0.13)
-    contacts = jax.jit(object_contacts)(
+    contacts = contacts_of(
         vectors(place), heading(jnp.float32(place[:, 2])), 0.145, 0.13,
         jnp.float32(OBJECTS[name].rectangles), 0.0,
     )  # fmt: skip
@@ -60,14 +62,14 @@ def test_deepest_contact_is_the_distance_of_the_capsule(name, outlines, capsule_
 
 def test_a_capsule_flat_against_an_edge_has_two_contacts():
     flat = Vector(jnp.float32([0.0]), jnp.float32([0.73]))
-    first, second = object_contacts(
+    first, second = contacts_of(
         flat, heading(jnp.zeros(1)), 0.145, 0.13, jnp.float32([[0, 0, 0.6, 0.6]]), 0.0
     )
     np.testing.assert_allclose([first.gap, second.gap], 0.0, atol=1e-6)
     np.testing.assert_allclose([first.point.x, second.point.x], [[0.145], [-0.145]], atol=1e-6)
     np.testing.assert_allclose([first.normal.y, second.normal.y], 1.0)
     over_the_edge = Vector(jnp.float32([0.55]), jnp.float32([0.73]))
-    first, second = object_contacts(
+    first, second = contacts_of(
         over_the_edge, heading(jnp.zeros(1)), 0.145, 0.13, jnp.float32([[0, 0, 0.6, 0.6]]), 0.0
     )
     np.testing.assert_allclose([first.gap, second.gap], 0.0, atol=1e-6)
@@ -76,9 +78,7 @@ def test_a_capsule_flat_against_an_edge_has_two_contacts():
 
 def test_a_cylinder_is_round():
     yaw = jnp.linspace(0, 6, 50)
-    contacts = object_contacts(
-        heading(yaw) * 2.0, heading(yaw), 0.145, 0.13, jnp.zeros((1, 4)), 1.5
-    )
+    contacts = contacts_of(heading(yaw) * 2.0, heading(yaw), 0.145, 0.13, jnp.zeros((1, 4)), 1.5)
     near = contacts[1]  # the end that points inward
     np.testing.assert_allclose(near.gap, 2.0 - 1.5 - 0.145 - 0.13, atol=1e-5)
     np.testing.assert_allclose(
