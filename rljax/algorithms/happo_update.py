@@ -34,6 +34,9 @@ from rljax.core.mesh import Shards
 from rljax.networks import Team
 from rljax.ops import Distribution, ValueNorm, value_norm
 
+# Stream of an update's key; epochs shuffle by those of their small numbers.
+_ORDER = 0x6F726472
+
 _NAMES = {
     "loss/policy": "policy_loss",
     "policy/entropy": "dist_entropy",
@@ -216,7 +219,7 @@ def make_optimise_team(
         else:
             order = jnp.arange(agents)
             if options.sequential and not options.fixed_order and agents > 1:
-                order = jax.random.permutation(jax.random.fold_in(key, agents), agents)
+                order = jax.random.permutation(jax.random.fold_in(key, _ORDER), agents)
             results = fit_one_by_one(*actors, order, **actors_rest)
         actor_params, actor_opt_state, skipped, metrics = results
         critic = fit(

@@ -208,6 +208,8 @@ def _where_needed(needed: jax.Array, values: Any, carry: Any, observation: Any) 
         return left.at[index].set(False, mode="drop"), result.at[index].set(found, mode="drop")
 
     each = jax.eval_shape(values, carry, observation, needed).shape[1:]
-    start = (needed, jnp.zeros((size, *each)))
+    # From what is needed, not anew: inside shard_map it must vary over the mesh as that does.
+    none = jnp.zeros_like(needed, jnp.float32).reshape((size,) + (1,) * len(each))
+    start = (needed, jnp.broadcast_to(none, (size, *each)))
     _, result = jax.lax.while_loop(lambda loop: loop[0].any(), body, start)
     return result

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
-from envs_jax.spaces import GLOBAL_STATE, RESERVED
+from envs_jax.spaces import GLOBAL_STATE
 from rljax.networks.actor_critic import ActorCritic, Critic
 from rljax.networks.config import NetworkConfig
 from rljax.networks.heads import make_head
@@ -135,7 +135,7 @@ class Team:
         whole = jnp.broadcast_to(state, (*state.shape[:2], self.num_agents, state.shape[-1]))
         return {
             f"{GLOBAL_STATE}_seen": whole,  # a reserved part is not encoded
-            **{name: part for name, part in own.items() if name not in RESERVED},
+            **own,
         }
 
     def _act(

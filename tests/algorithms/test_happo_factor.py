@@ -16,7 +16,7 @@ from helpers import QUICK
 from rljax.algorithms import PPOConfig, TeamConfig
 from rljax.algorithms.fit import Batch, make_optimiser
 from rljax.algorithms.happo_config import make_team_hypers
-from rljax.algorithms.happo_update import TeamBatch, make_optimise_team
+from rljax.algorithms.happo_update import _ORDER, TeamBatch, make_optimise_team
 from rljax.core.mesh import Shards
 from rljax.networks import NetworkConfig, make_team
 from team_groups import QUICKEST
@@ -163,7 +163,7 @@ def test_an_agent_that_stands_still_has_a_factor_of_one():
 
 def test_agents_are_alike_but_for_their_order():
     params, batch = inputs()
-    keys = [jax.random.fold_in(jax.random.key(key), AGENTS) for key in range(20)]
+    keys = [jax.random.fold_in(jax.random.key(key), _ORDER) for key in range(20)]
     orders = [tuple(map(int, jax.random.permutation(key, AGENTS))) for key in keys]
     assert len(set(orders)) > 3
     key = orders.index((2, 0, 1))

@@ -78,7 +78,7 @@ def assert_close(expected, got, **tolerance):
 
 def order_of(state: Any, agents: int) -> np.ndarray:
     key = jax.random.fold_in(jax.random.fold_in(state.key, state.updates), SHUFFLE)
-    return np.asarray(jax.random.permutation(jax.random.fold_in(key, agents), agents))
+    return np.asarray(jax.random.permutation(jax.random.fold_in(key, _ORDER), agents))
 
 
 @pytest.mark.parametrize(

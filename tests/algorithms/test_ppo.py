@@ -12,7 +12,7 @@ import pytest
 
 from helpers import QUICK, make_probe
 from probe_envs import TABLES
-from rljax.algorithms.ppo import _ROLLOUT
+from rljax.algorithms.on_policy import _ROLLOUT
 from rljax.core.errors import UserError
 from rljax.data.rollout import collect
 
