@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rljax.algorithms.happo_update import _ORDER
 from team_groups import make_group
 from team_oracle import EPSILON, Case, Reference, weights
 
