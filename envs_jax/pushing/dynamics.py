@@ -2,7 +2,8 @@
 
 A robot is a source of velocity: it follows its command with a first-order lag, whatever it pushes,
 as long as its feet hold. It pushes with no more than its traction, and stands before what it cannot
-move. Its reaction to a push that its feet hold is left out.
+move. A blow that its own momentum would give is left out: at steps of 0.02 s traction gives as much
+to the box; at far shorter ones a robot that runs into it is held up for longer than it should be.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import jax
 import jax.numpy as jnp
 
 from envs_jax.pushing.contacts import Contact, Neighbour, agent_gap, object_contacts
+from envs_jax.pushing.friction import Ground
 from envs_jax.pushing.geometry import Bodies, Vector, choose, heading, roll
-from envs_jax.pushing.impulses import Ground, pushed, pusher
+from envs_jax.pushing.impulses import pushed, pusher
 
 if TYPE_CHECKING:  # it imports gymnax, which starts a backend
     from envs_jax.pushing.world import PushingParams, PushingState
@@ -73,7 +75,7 @@ def step(state: PushingState, action: jax.Array, params: PushingParams) -> Pushi
     velocity, spin = jax.lax.fori_loop(0, _SETTLES, settle, (velocity, spin))
 
     # A free slide covers the mean of its speeds; a pushed object goes along with what pushes it.
-    is_free = jnp.sum(impulse) == 0.0
+    is_free = jnp.sum(impulse[..., 0]) == 0.0
     mean = choose(is_free, (before + after) * 0.5, after)
     mean_spin = jnp.where(is_free, (thing.spin + after_spin) * 0.5, after_spin)
     shift = velocity * dt + _apart(contacts, neighbours)

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from envs_jax.pushing.friction import Ground, slide
 from envs_jax.pushing.geometry import Vector
-from envs_jax.pushing.impulses import Ground, slide
 
 AWAY = [(9, 9, 0), (-9, 9, 0)]
 STILL = np.zeros((2, 3))
