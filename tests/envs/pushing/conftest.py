@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 STEPS = 120
+BATCH, CROWD_STEPS = 256, 100
 
 
 @pytest.fixture(scope="session")
@@ -116,22 +117,32 @@ class Outline:
         return self.edge_distances(points).min(-1) * np.where(self.contains(points), -1, 1)
 
 
+class Disc:
+    """A disc in numpy, as far as distances go."""
+
+    def __init__(self, radius: float) -> None:
+        self.radius = radius
+
+    def distance(self, points: Any) -> np.ndarray:
+        """Signed, negative inside, ``[p]``."""
+        return np.linalg.norm(points, axis=-1) - self.radius
+
+
 @pytest.fixture(scope="session")
-def outlines() -> dict[str, Outline]:
-    """Of the objects with edges, from their centre of mass."""
+def outlines() -> dict[str, Any]:
+    """Of the objects, from their centre of mass."""
     box = [(-0.6, -0.6), (0.6, -0.6), (0.6, 0.6), (-0.6, 0.6)]
     tee = [(-0.5, -0.25), (0.5, -0.25), (0.5, 0.25), (0.25, 0.25), (0.25, 0.75), (-0.25, 0.75)]
     tee += [(-0.25, 0.25), (-0.5, 0.25)]
-    return {"cuboid": Outline(box), "t_block": Outline(np.array(tee) - (0, 1 / 6))}
+    shifted = Outline(np.array(tee) - (0, 1 / 6))
+    return {"cuboid": Outline(box), "t_block": shifted, "cylinder": Disc(1.5)}
 
 
 @pytest.fixture(scope="session")
 def capsule_gap() -> Callable[..., np.ndarray]:
     """Signed distance of capsules from an object, by many points on their axes, ``[p]``."""
 
-    def gap(
-        outline: Outline, place: Any, thing: Any, half_length: float, radius: float
-    ) -> np.ndarray:
+    def gap(outline: Any, place: Any, thing: Any, half_length: float, radius: float) -> np.ndarray:
         place, thing = np.asarray(place, float), np.asarray(thing, float)
         c, s = np.cos(thing[..., 2]), np.sin(thing[..., 2])
         dx, dy = place[..., 0] - thing[..., 0], place[..., 1] - thing[..., 1]
@@ -141,3 +152,63 @@ def capsule_gap() -> Callable[..., np.ndarray]:
         return outline.distance(points.reshape(-1, 2)).reshape(101, -1).min(0) - radius
 
     return gap
+
+
+@pytest.fixture(scope="session")
+def crowd() -> Callable[..., Any]:
+    """Runs a batch of scenes: every state, leaves ``[CROWD_STEPS + 1, BATCH, ...]``.
+
+    The policy is how much a robot walks towards the object (else away from it), and how much it
+    wanders: the standard deviation of its actions.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    from envs_jax.pushing import dynamics
+    from envs_jax.pushing.geometry import heading
+
+    @jax.jit
+    def run(states: Any, policy: Any, params: Any) -> Any:
+        def move(state: Any, noise: Any) -> Any:
+            way = (state.object.position - state.agents.position).into(heading(state.agents.yaw))
+            way = way * (3.0 / way.length())
+            towards = jnp.stack([way.x, way.y, jnp.zeros_like(way.x)], -1)
+            return dynamics.step(state, policy[0] * towards + policy[1] * noise, params)
+
+        def advance(states: Any, key: Any) -> Any:
+            noise = jax.random.normal(key, (*states.lag.shape, 3))
+            states = jax.vmap(move)(states, noise)
+            return states, states
+
+        path = jax.lax.scan(advance, states, jax.random.split(jax.random.key(7), CROWD_STEPS))[1]
+        return jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), states, path)
+
+    def go(policy: tuple[float, float], states: Any, params: Any) -> Any:
+        numbers = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), (policy, params))
+        return jax.device_get(run(states, *numbers))
+
+    return go
+
+
+@pytest.fixture(scope="session")
+def start() -> Callable[..., Any]:
+    """Resets of a batch; with `speed`, the object is thrown at robots that stand near it."""
+    import jax
+    import jax.numpy as jnp
+
+    from envs_jax.pushing import world
+    from envs_jax.pushing.geometry import Vector
+
+    reset = jax.jit(jax.vmap(world.start, (0, None)))
+
+    def go(params: Any, speed: float = 0.0) -> Any:
+        states = reset(jax.random.split(jax.random.key(3), BATCH), params)
+        if not speed:
+            return states
+        vx, vy, spin = speed * jax.random.normal(jax.random.key(4), (3, BATCH))
+        thing = states.object.replace(velocity=Vector(vx, vy), spin=4 * spin)
+        rest = jax.tree.map(jnp.zeros_like, (states.agents.velocity, states.agents.spin))
+        agents = states.agents.replace(velocity=rest[0], spin=rest[1])
+        return states.replace(object=thing, agents=agents)
+
+    return go
