@@ -1,0 +1,1 @@
+"""A platformer with the physics of N++: tiles, slopes, wall jumps, mines and locked doors."""
