@@ -32,7 +32,6 @@ class Ninja:
         wall_normal: -1.0 or 1.0, away from the wall that was touched last; 0.0 if none ever was.
         floor_nx: unit normal of the floor that was touched last, float32.
         floor_ny: the same, downwards.
-        held_gravity: whether gravity is that of a jump with the button held.
     """
 
     x: jax.Array
@@ -50,7 +49,11 @@ class Ninja:
     wall_normal: jax.Array
     floor_nx: jax.Array
     floor_ny: jax.Array
-    held_gravity: jax.Array
+
+    @property
+    def held_gravity(self) -> jax.Array:
+        """Whether gravity is that of a jump with the button held, bool."""
+        return self.state == JUMPING
 
 
 @struct.dataclass
