@@ -17,7 +17,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-__all__ = ["AutoReset", "AutoResetState", "Start", "Step"]
+__all__ = ["AutoReset", "AutoResetState", "Start", "Step", "aged"]
 
 Mode = Literal["full", "bank"]
 
@@ -55,6 +55,8 @@ class Step(NamedTuple):
         terminated: bool ``[B]``, the world ended the episode.
         truncated: bool ``[B]``, the time limit did. Both may be true.
         success: bool ``[B]``, valid where the episode ended; None for worlds without the notion.
+        stage, group: int32 ``[B]``, of the episode that was stepped (:mod:`envs_jax.stages`); None
+            for worlds without.
     """
 
     observation: chex.ArrayTree
@@ -63,6 +65,8 @@ class Step(NamedTuple):
     terminated: jax.Array
     truncated: jax.Array
     success: jax.Array | None
+    stage: jax.Array | None = None
+    group: jax.Array | None = None
 
 
 class AutoReset:
@@ -207,6 +211,18 @@ class AutoReset:
             cursor = jnp.where(done, (cursor + 1) % self.bank_size, cursor)
         return AutoResetState(_strong(world), cursor), _strong(step)
 
+    def told(self, params: Any) -> Step:
+        """What one environment's step tells: shapes and dtypes, without computing anything."""
+
+        def once(key: jax.Array) -> Step:
+            keys = key[None]
+            state, _ = self.init(keys, params)
+            action = self.sample_actions(keys, params)
+            return self.step(keys, state, action, params, self.make_bank(keys, params))[1]
+
+        shapes: Step = jax.eval_shape(once, jax.eval_shape(lambda: jax.random.key(0)))
+        return shapes
+
     # What follows is about one environment; the methods above map it over the batch.
 
     def _start(self, key: jax.Array, params: Any) -> Start:
@@ -214,16 +230,8 @@ class AutoReset:
         return Start(self._convert(observation), world)
 
     def _age(self, key: jax.Array, start: Start, params: Any) -> Start:
-        world = start.world
-        if not (hasattr(world, "time") and hasattr(params, "max_steps_in_episode")):
-            raise ValueError(
-                f"random_phase: {self.env.name} has no state.time or no "
-                "params.max_steps_in_episode: expected both, or random_phase=False"
-            )
         key, observe_key = jax.random.split(jax.random.fold_in(key, _PHASE))
-        limit = jnp.asarray(params.max_steps_in_episode).astype(jnp.int32)
-        age = jax.random.randint(key, (), 0, limit).astype(jnp.result_type(world.time))
-        world = world.replace(time=age)
+        world = aged(self.env, key, start.world, params)
         observation = self.env.observe(observe_key, world, None, params)  # time may be seen
         return Start(self._convert(observation), world)
 
@@ -254,7 +262,7 @@ class AutoReset:
                 bank,
                 Start(final_observation, world),
             )
-        success = info.get("success")
+        success, stage, group = (info.get(name) for name in ("success", "stage", "group"))
         step = Step(
             observation=following.observation,
             final_observation=final_observation,
@@ -262,6 +270,8 @@ class AutoReset:
             terminated=jnp.asarray(terminated).astype(jnp.bool),
             truncated=jnp.asarray(truncated).astype(jnp.bool),
             success=None if success is None else jnp.asarray(success).astype(jnp.bool),
+            stage=None if stage is None else jnp.asarray(stage).astype(jnp.int32),
+            group=None if group is None else jnp.asarray(group).astype(jnp.int32),
         )
         return following.world, step
 
@@ -270,6 +280,27 @@ class AutoReset:
             return observation
         one_hot: jax.Array = jax.nn.one_hot(observation, self._categories, dtype=jnp.float32)
         return one_hot
+
+
+def aged(env: Any, key: jax.Array, state: Any, params: Any) -> Any:
+    """The state of a fresh episode at a uniform age in ``[0, max_steps_in_episode)``.
+
+    An environment that wraps another, so that its state or params have no such fields, has a method
+    ``aged(key, state, params)`` that says what this means for it.
+
+    Raises:
+        ValueError: for a world without ``state.time`` or ``params.max_steps_in_episode``.
+    """
+    if hasattr(env, "aged"):
+        return env.aged(key, state, params)
+    if not (hasattr(state, "time") and hasattr(params, "max_steps_in_episode")):
+        raise ValueError(
+            f"random_phase: {env.name} has no state.time or no "
+            "params.max_steps_in_episode: expected both, or random_phase=False"
+        )
+    limit = jnp.asarray(params.max_steps_in_episode).astype(jnp.int32)
+    age = jax.random.randint(key, (), 0, limit).astype(jnp.result_type(state.time))
+    return state.replace(time=age)
 
 
 def _strong(tree: Any) -> Any:

@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from envs_jax.autoreset import aged
 from envs_jax.base import MultiAgentEnvironment
 from envs_jax.spaces import GLOBAL_STATE
 
@@ -65,6 +66,10 @@ class WithGlobalState(MultiAgentEnvironment[Any, Any]):
         """The world's."""
         truncated: jax.Array = self.world.is_truncated(state, params)
         return truncated
+
+    def aged(self, key: jax.Array, state: Any, params: Any) -> Any:
+        """See :func:`envs_jax.autoreset.aged`."""
+        return aged(self.world, key, state, params)
 
     def action_space(self, params: Any) -> Any:
         """The world's: of one agent."""

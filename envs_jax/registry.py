@@ -8,14 +8,14 @@ import dataclasses
 import difflib
 import importlib
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["available", "make", "register"]
+__all__ = ["available", "change", "make", "register"]
 
 Factory = Callable[..., Any]
 
@@ -91,13 +91,40 @@ def make(env_id: str, **overrides: Any) -> tuple[Any, Any]:
     }
     if built:
         env = factory(**built)
+    fitting = {name: value for name, value in overrides.items() if name in fields}
     params = env.default_params
-    changes = {
+    return env, params.replace(**_changes(env_id, params, fitting))
+
+
+def change(env_id: str, params: Any, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Checked values for some fields of a world's parameters.
+
+    Args:
+        env_id: the world's name, for messages.
+        params: its parameters.
+        overrides: what is wanted instead.
+
+    Returns:
+        `overrides`, as the types that the fields have.
+
+    Raises:
+        ValueError: as `make`, which takes more: what the constructor fixes cannot be changed.
+    """
+    fields = [field.name for field in dataclasses.fields(params)]
+    for name in overrides:
+        if name not in fields:
+            raise ValueError(
+                f"{env_id} has no parameter {name!r} that can change{_nearest(name, fields)}; "
+                f"it has {', '.join(fields)}"
+            )
+    return _changes(env_id, params, overrides)
+
+
+def _changes(env_id: str, params: Any, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    return {
         name: _checked(env_id, name, value, getattr(params, name))
         for name, value in overrides.items()
-        if name in fields
     }
-    return env, params.replace(**changes)
 
 
 def _factory(env_id: str) -> Factory:
@@ -148,6 +175,8 @@ def _checked(env_id: str, name: str, value: Any, default: Any) -> Any:
         )
     if isinstance(default, jax.Array):
         return jnp.asarray(given, default.dtype)
+    if isinstance(default, np.ndarray):
+        return given.astype(default.dtype)
     return type(default)(value)
 
 

@@ -17,6 +17,7 @@ _HELP = """Play a trained policy and say how good it is.
   evaluate.py runs/cartpole_ppo-s0-20260101                    the newest checkpoint
   evaluate.py RUN --env-steps best --episodes 1000 --json
   evaluate.py RUN --video episode.gif                          and watch one episode
+  evaluate.py RUN --stage medium                               one stage of its curriculum
 """
 
 
@@ -41,6 +42,7 @@ def _parser() -> Parser:
     )
     add("--env-steps", metavar="N|best", help="which checkpoint (default: the newest)")
     add("--member", type=int, default=0, metavar="I", help="which of the seeds trained together")
+    add("--stage", metavar="NAME", help="stage of the run's curriculum (default: the hardest)")
     add("--video", metavar="FILE", help="also film one episode, .gif or .mp4")
     length = parser.add_mutually_exclusive_group()
     length.add_argument(
@@ -85,12 +87,20 @@ def _evaluate(options: Namespace) -> dict[str, Any]:
     policy = load_policy(options.run, env_steps=_env_steps(options), member=options.member)
     seed = FRESH_EPISODES if options.seed is None else options.seed
     result = {"run_dir": options.run, "member": options.member}
-    result |= evaluate(policy, options.episodes, seed=seed, greedy=options.greedy)
+    result |= evaluate(
+        policy, options.episodes, seed=seed, greedy=options.greedy, stage=options.stage
+    )
     if options.video:
         from rljax.evaluation.video import record, write_video
 
         longest = options.seconds * _FRAMES_PER_SECOND if options.seconds else options.max_frames
-        frames = record(policy, max_frames=longest, seed=seed, greedy=result["greedy"])
+        frames = record(
+            policy,
+            max_frames=longest,
+            seed=seed,
+            greedy=result["greedy"],
+            stage=options.stage,
+        )
         write_video(frames, options.video, _FRAMES_PER_SECOND)
         result["video"] = {"file": options.video, "frames": len(frames)}
     return result
@@ -105,7 +115,8 @@ def _report(result: dict[str, Any]) -> None:
     total, length = result["return"], result["length"]
     how = "greedy" if result["greedy"] else "sampled"
     played = f"{result['episodes']} episodes, {how}"
-    print(f"{result['env']} after {result['env_steps']:,} env_steps: {played}")
+    stage = f", stage {result['stage']}" if "stage" in result else ""
+    print(f"{result['env']}{stage} after {result['env_steps']:,} env_steps: {played}")
     print(
         f"return  mean {total['mean']:.2f} (sd {total['sd']:.2f})  median {total['median']:.2f}  "
         f"IQM {total['iqm']:.2f} [{total['low']:.2f}, {total['high']:.2f}]"

@@ -42,6 +42,7 @@ STARTS_A_BACKEND = (
     "envs_jax.particles.spread",
     "envs_jax.pushing.env",
     "envs_jax.pushing.world",
+    "envs_jax.stages",
 )
 
 

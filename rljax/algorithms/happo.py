@@ -17,6 +17,7 @@ from rljax.algorithms.happo_config import TeamConfig, critic_config, make_team_h
 from rljax.algorithms.happo_update import TeamBatch, make_optimise_team
 from rljax.algorithms.on_policy import Learner, Learnt, Sizes, cut, make_on_policy, value_metrics
 from rljax.algorithms.ppo_config import PPOConfig
+from rljax.control.curriculum import Curriculum
 from rljax.core.errors import UserError
 from rljax.core.mesh import Shards
 from rljax.core.types import TrainState
@@ -37,6 +38,7 @@ def make_happo(
     total_updates: int,
     normalise_observations: bool = False,
     random_phase: bool = False,
+    curriculum: Curriculum | None = None,
 ) -> Algorithm:
     """Return the multi-agent PPO that ``options`` describe, on a multi-agent environment.
 
@@ -50,6 +52,7 @@ def make_happo(
         total_updates: length of the run, which schedules refer to.
         normalise_observations: whether to scale observations by running moments.
         random_phase: whether the first episodes start at random ages.
+        curriculum: what decides the stages of a staged world; None for any other.
 
     Raises:
         UserError: for a world of one agent, sizes that do not divide, or options that do not fit
@@ -116,6 +119,7 @@ def make_happo(
         num_envs=num_envs,
         normalise_observations=normalise_observations,
         random_phase=random_phase,
+        curriculum=curriculum,
     )
 
     def update(state: TrainState, shards: Shards) -> tuple[TrainState, Metrics]:

@@ -12,6 +12,7 @@ from jax.flatten_util import ravel_pytree
 from envs_jax.autoreset import AutoReset
 from rljax.algorithms.base import Algorithm, Metrics
 from rljax.algorithms.ppo_config import Hypers, PPOConfig
+from rljax.control.curriculum import Curriculum
 from rljax.core.errors import UserError
 from rljax.core.mesh import Shards
 from rljax.core.types import Actors, PolicyState, TrainState, Transition, policy_state
@@ -104,6 +105,7 @@ def make_on_policy(
     normalise_observations: bool = False,
     normalise_rewards: bool = False,
     random_phase: bool = False,
+    curriculum: Curriculum | None = None,
 ) -> Algorithm:
     """Return the algorithm that acts with a network and learns as a learner says.
 
@@ -117,6 +119,7 @@ def make_on_policy(
         normalise_observations: whether to scale observations by running moments.
         normalise_rewards: whether to scale rewards by the spread of their discounted sum.
         random_phase: whether the first episodes start at random ages.
+        curriculum: what decides the stages of a staged world; None for any other.
     """
     apply: Callable[..., Any] = network.apply
 
@@ -151,6 +154,7 @@ def make_on_policy(
             updates=jnp.int32(0),
             skipped=jnp.int32(0),
             actors=actors,
+            curriculum=None if curriculum is None else curriculum.init(),
         )
 
     def update(state: TrainState, shards: Shards) -> tuple[TrainState, Metrics]:
@@ -181,6 +185,12 @@ def make_on_policy(
         recent, episode = episode_metrics(rollout.episodes, state.recent, shards)
         metrics = learnt.metrics | episode
         metrics["update/skipped"] = learnt.skipped.astype(jnp.float32)
+        progress, staged_params = state.curriculum, state.env_params
+        if curriculum is not None:
+            progress, staged_params, stages = curriculum.update(
+                progress, staged_params, rollout.episodes, state.updates, shards
+            )
+            metrics |= stages
         moments = state.observation_moments
         if moments is not None:
             seen = shards.map(
@@ -190,6 +200,7 @@ def make_on_policy(
         state = state.replace(
             params=learnt.params,
             opt_state=learnt.opt_state,
+            env_params=staged_params,
             observation_moments=moments,
             return_moments=return_moments,
             value_norm=learnt.value_norm,
@@ -197,6 +208,7 @@ def make_on_policy(
             updates=state.updates + 1,
             skipped=state.skipped + learnt.skipped,
             actors=shards.join(actors),
+            curriculum=progress,
         )
         return state, metrics
 

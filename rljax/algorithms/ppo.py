@@ -14,6 +14,7 @@ from rljax.algorithms.fit import Batch, make_optimiser
 from rljax.algorithms.on_policy import Learner, Learnt, cut, make_on_policy, value_metrics
 from rljax.algorithms.ppo_config import PPOConfig, make_hypers
 from rljax.algorithms.ppo_update import make_optimise
+from rljax.control.curriculum import Curriculum
 from rljax.core.mesh import Shards
 from rljax.core.types import TrainState
 from rljax.data.minibatches import to_items
@@ -33,6 +34,7 @@ def make_ppo(
     normalise_observations: bool = False,
     normalise_rewards: bool = False,
     random_phase: bool = False,
+    curriculum: Curriculum | None = None,
 ) -> Algorithm:
     """Return PPO on an environment.
 
@@ -46,6 +48,7 @@ def make_ppo(
         normalise_observations: whether to scale observations by running moments.
         normalise_rewards: whether to scale rewards by the spread of their discounted sum.
         random_phase: whether the first episodes start at random ages.
+        curriculum: what decides the stages of a staged world; None for any other.
 
     Raises:
         UserError: for sizes that do not divide.
@@ -115,4 +118,5 @@ def make_ppo(
         normalise_observations=normalise_observations,
         normalise_rewards=normalise_rewards,
         random_phase=random_phase,
+        curriculum=curriculum,
     )

@@ -55,6 +55,7 @@ __all__ = [
     "Natural",
     "NonNegative",
     "Positive",
+    "Value",
     "config_dataclass",
     "describe_fields",
     "diff",
@@ -77,6 +78,9 @@ NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
+
+# What a world's parameter can be: a number, a word, or numbers of each agent (group, ...).
+Value = bool | int | float | str | tuple[float | tuple[float, ...], ...]
 
 
 class FrozenDict(dict[K, V]):

@@ -46,12 +46,15 @@ class EpisodeTotals(struct.PyTreeNode):
         total: float32, its undiscounted return; with several agents the mean of theirs.
         length: int32, its steps.
         success: bool, whether it succeeded; None for worlds without the notion.
+        stage, group: int32, its stage and its group of levels; None for worlds without.
     """
 
     ended: jax.Array
     total: jax.Array
     length: jax.Array
     success: jax.Array | None
+    stage: jax.Array | None = None
+    group: jax.Array | None = None
 
 
 class Actors(struct.PyTreeNode):
@@ -98,6 +101,7 @@ class TrainState(struct.PyTreeNode):
             do not overflow.
         skipped: int32, gradient steps that were skipped for not being finite.
         actors: see :class:`Actors`.
+        curriculum: stage reached and what decides the next one, or None.
     """
 
     params: Any
@@ -112,6 +116,7 @@ class TrainState(struct.PyTreeNode):
     updates: jax.Array
     skipped: jax.Array
     actors: Actors
+    curriculum: Any = None
 
 
 class PolicyState(struct.PyTreeNode):

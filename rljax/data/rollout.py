@@ -142,7 +142,9 @@ def collect(
                 result.truncated & ~result.terminated, values, carry, result.final_observation
             ),
         )
-        episodes = EpisodeTotals(ended & actors.counts, total, steps, result.success)
+        episodes = EpisodeTotals(
+            ended & actors.counts, total, steps, result.success, result.stage, result.group
+        )
         actors = actors.replace(
             env_state=env_state,
             observation=result.observation,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +30,14 @@ class Episodes(NamedTuple):
     success: np.ndarray | None
 
 
+class Evaluate(Protocol):
+    """What :func:`make_evaluation` returns."""
+
+    def __call__(
+        self, policy: PolicyState, seed: int, chances: np.ndarray | None = None
+    ) -> Episodes: ...
+
+
 def make_evaluation(
     algorithm: Algorithm,
     env: AutoReset,
@@ -38,8 +45,11 @@ def make_evaluation(
     episodes: int,
     greedy: bool = True,
     max_steps: int = 10_000,
-) -> Callable[[PolicyState, int], Episodes]:
-    """Return ``evaluate(policy, seed) -> Episodes``, compiled on its first call.
+) -> Evaluate:
+    """Return ``evaluate(policy, seed, chances=None) -> Episodes``, compiled on its first call.
+
+    In a world with stages, ``chances`` (float32 [K]) says how likely an episode is of each; None:
+    as ``env_params`` do.
 
     Only the first episode of each environment counts: counting whatever ends first within a number
     of steps would favour short episodes.
@@ -53,11 +63,12 @@ def make_evaluation(
         max_steps: steps after which unfinished episodes are cut off.
     """
 
-    def run(policy: PolicyState, seed: jax.Array) -> Any:
+    def run(policy: PolicyState, seed: jax.Array, chances: jax.Array | None) -> Any:
+        world_params = env_params if chances is None else env_params.replace(probabilities=chances)
         start_key, key = jax.random.split(jax.random.key(seed))
         keys = jax.random.split(start_key, episodes)
-        env_state, observation = env.init(keys, env_params)
-        bank = env.make_bank(keys, env_params)
+        env_state, observation = env.init(keys, world_params)
+        bank = env.make_bank(keys, world_params)
 
         def going_on(loop: Any) -> jax.Array:
             return ~loop["finished"].all() & (loop["step"] < max_steps)
@@ -72,7 +83,7 @@ def make_evaluation(
                 None if greedy else act_key,
             )
             env_state, result = env.step(
-                jax.random.split(env_key, episodes), loop["env_state"], action, env_params, bank
+                jax.random.split(env_key, episodes), loop["env_state"], action, world_params, bank
             )
             ended = result.terminated | result.truncated
             playing = ~loop["finished"]
@@ -110,21 +121,11 @@ def make_evaluation(
         return {name: loop[name] for name in ("total", "length", "finished", "success")}
 
     compiled = jax.jit(run)
-    knows_success = _has_success(env, env_params)
+    knows_success = env.told(env_params).success is not None
 
-    def evaluate(policy: PolicyState, seed: int) -> Episodes:
-        result = jax.tree.map(np.asarray, compiled(policy, np.uint32(seed)))
+    def evaluate(policy: PolicyState, seed: int, chances: np.ndarray | None = None) -> Episodes:
+        result = jax.tree.map(np.asarray, compiled(policy, np.uint32(seed), chances))
         success = result.pop("success")
         return Episodes(**result, success=success if knows_success else None)
 
     return evaluate
-
-
-def _has_success(env: AutoReset, env_params: Any) -> bool:
-    def once(keys: jax.Array) -> Any:
-        state, _ = env.init(keys, env_params)
-        action = env.sample_actions(keys, env_params)
-        return env.step(keys, state, action, env_params, env.make_bank(keys, env_params))[1]
-
-    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 1))
-    return jax.eval_shape(once, keys).success is not None

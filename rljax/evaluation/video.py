@@ -15,7 +15,7 @@ from envs_jax.autoreset import AutoReset
 from envs_jax.render import render_episode, render_frame
 from rljax.core.errors import UserError, nearest
 from rljax.evaluation.policy import Policy
-from rljax.training.build import make_env
+from rljax.training.build import hardest_stage, make_env
 
 _FORMATS = (".gif", ".mp4")
 _LAST_FRAME_MS = 1000  # a GIF starts over; the end should be seen before
@@ -39,7 +39,12 @@ def check_path(path: str | os.PathLike[str]) -> Path:
 
 
 def record(
-    policy: Policy, *, max_frames: int = 1000, seed: int = 0, greedy: bool = True
+    policy: Policy,
+    *,
+    max_frames: int = 1000,
+    seed: int = 0,
+    greedy: bool = True,
+    stage: str | None = None,
 ) -> list[np.ndarray]:
     """Play one episode and draw it.
 
@@ -48,6 +53,7 @@ def record(
         max_frames: frames after which the episode is cut off, at least 1.
         seed: of the episode.
         greedy: whether to take the policy's mode rather than a sample.
+        stage: of the run's curriculum; None: the hardest.
 
     Returns:
         Frames uint8 [H, W, 3]: the first state, then one after each step.
@@ -55,7 +61,7 @@ def record(
     Raises:
         UserError: for a world that cannot be drawn.
     """
-    env, env_params = make_env(policy.config)
+    env, env_params = make_env(policy.config, stage or hardest_stage(policy.config))
     _, start = jax.jit(env.env.reset_env)(jax.random.key(seed), env_params)
     try:
         render_frame(env.env, env_params, jax.device_get(start))  # before anything is played

@@ -14,6 +14,8 @@ _SHOWN = (
     ("policy/approximate_kl", "KL", ".4f"),
     ("value/explained_variance", "EV", ".2f"),
 )
+# Likewise, of runs that have it.
+_SHOWN_IF_KNOWN = (("curriculum/stage", "stage", ".3g"),)
 _SPEED = "speed/steps_per_s"
 
 
@@ -90,10 +92,13 @@ class ConsoleSink:
         for metric, name, form in _SHOWN:
             known = metric in self._latest
             parts.append(f"{name} {self._latest[metric]:{form}}" if known else f"{name} -")
+        for metric, name, form in _SHOWN_IF_KNOWN:
+            if metric in self._latest:
+                parts.append(f"{name} {self._latest[metric]:{form}}")
         return "  ".join([*parts, f"{_duration(left)} left"])
 
 
-_NAMES = (_SPEED, *(metric for metric, _, _ in _SHOWN))
+_NAMES = (_SPEED, *(metric for metric, _, _ in _SHOWN + _SHOWN_IF_KNOWN))
 
 
 class _Bar:

@@ -13,16 +13,27 @@ from rljax.algorithms import Algorithm, make_happo, make_ppo
 from rljax.core.errors import UserError
 from rljax.training.config import Config
 from rljax.training.program import Program
+from rljax.training.staging import make_stages, only_stage, staged
 
 
-def make_env(config: Config) -> tuple[AutoReset, Any]:
+def make_env(config: Config, stage: str | None = None) -> tuple[AutoReset, Any]:
     """Return the auto-resetting environment of a config, and its parameters.
 
+    Args:
+        config: the run's.
+        stage: where a curriculum is configured, the stage that all episodes are of, for instance
+            ``config.curriculum.hardest``; None: those of the start of training.
+
     Raises:
-        UserError: for an unknown environment or parameter, or a random phase in a world without.
+        UserError: for an unknown environment, parameter or stage, a random phase or a curriculum
+            in a world without what it needs.
     """
     try:
         world, params = envs_jax.make(config.env.name, **config.env.params)
+        if config.curriculum is not None:
+            world, params = staged(config.curriculum, config.env.name, world, params)
+        if stage is not None:
+            params = only_stage(config.curriculum, params, stage)
         env = AutoReset(world, config.env.reset, config.env.bank_size)
         if config.env.random_phase:  # traced, for it to be refused before anything is made
             key = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 1))
@@ -30,6 +41,11 @@ def make_env(config: Config) -> tuple[AutoReset, Any]:
         return env, params
     except ValueError as error:
         raise UserError(str(error)) from None
+
+
+def hardest_stage(config: Config) -> str | None:
+    """Return the stage that policies are judged by; None without a curriculum."""
+    return None if config.curriculum is None else config.curriculum.hardest
 
 
 def total_updates(config: Config) -> int:
@@ -44,11 +60,16 @@ def make_algorithm(config: Config) -> Algorithm:
         UserError: for options that do not fit.
     """
     env, params = make_env(config)
+    curriculum = None
+    if config.curriculum is not None:
+        curriculum = make_stages(config.curriculum, config.num_envs, env, params)
+        params = curriculum.params(params)
     common: dict[str, Any] = {
         "num_envs": config.num_envs,
         "total_updates": total_updates(config),
         "normalise_observations": config.env.normalise_observations,
         "random_phase": config.env.random_phase,
+        "curriculum": curriculum,
     }
     if env.num_agents is None:
         scaled = config.env.normalise_rewards

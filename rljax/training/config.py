@@ -6,11 +6,9 @@ from typing import Literal
 
 from rljax.algorithms.happo_config import TeamConfig
 from rljax.algorithms.ppo_config import PPOConfig
-from rljax.core.config import Count, FrozenDict, Natural, config_dataclass
+from rljax.control.config import CurriculumConfig
+from rljax.core.config import Count, FrozenDict, Natural, Value, config_dataclass
 from rljax.networks.config import NetworkConfig
-
-Value = bool | int | float | str | tuple[float | tuple[float, ...], ...]
-"""What a world's parameter can be: a number, a word, or numbers of each agent."""
 
 
 @config_dataclass
@@ -45,6 +43,9 @@ class EvaluationConfig:
     """Whether the policy takes its mode rather than a sample."""
     max_steps: Count = 10_000
     """Steps after which an evaluation is cut off in worlds without a time limit."""
+    every_stage: bool = False
+    """Whether each stage of a curriculum is evaluated, not only the hardest (which
+    evaluation/return and the best checkpoint are of in any case)."""
 
 
 @config_dataclass
@@ -93,10 +94,16 @@ class Config:
     """The algorithm."""
     team: TeamConfig = TeamConfig()
     """What is added to it in worlds of several agents."""
+    curriculum: CurriculumConfig | None = None
+    """Stages of growing difficulty; none: the world as `env` says, all the time."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """How often and how policies are evaluated."""
     checkpoint: CheckpointConfig = CheckpointConfig()
     """How often and which checkpoints are kept."""
+
+    def __post_init__(self) -> None:
+        if self.evaluation.every_stage and self.curriculum is None:
+            raise ValueError("evaluation.every_stage: there is no curriculum; expected false")
 
 
 RESUMABLE = ("total_steps", "devices", "log_every", "evaluation", "checkpoint", "nonfinite")

@@ -23,7 +23,8 @@ class RunFolder:
     """Paths and small files of a run.
 
     ``config.json`` every resolved field · ``environment.json`` versions and devices ·
-    ``metrics.jsonl`` · TensorBoard events · ``checkpoints/`` · ``summary.json``.
+    ``metrics.jsonl`` · TensorBoard events · ``checkpoints/`` · ``summary.json`` · with a curriculum
+    ``curriculum.json``.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -97,6 +98,10 @@ class RunFolder:
     def write_environment(self, environment: dict[str, Any]) -> None:
         """Store versions, devices and what else decides the numbers."""
         _write_json(self.path / "environment.json", environment)
+
+    def write_curriculum(self, curriculum: dict[str, Any]) -> None:
+        """Store the stages that the run has been through."""
+        _write_json(self.path / "curriculum.json", curriculum)
 
     def read_summary(self) -> dict[str, Any]:
         """Return the summary of the run; empty if there is none yet."""

@@ -16,11 +16,11 @@ from rljax.core.digest import state_digest
 from rljax.core.distributed import gather, is_leader, leader_first
 from rljax.core.errors import UserError
 from rljax.core.runtime import all_devices, prepare
-from rljax.core.types import TrainState
+from rljax.core.types import PolicyState, TrainState
 from rljax.evaluation.rollouts import make_evaluation
 from rljax.evaluation.statistics import summarise
 from rljax.tracking import ConsoleSink, JsonlSink, MultiSink, Sink, TensorBoardSink
-from rljax.training.build import make_env, make_program
+from rljax.training.build import hardest_stage, make_env, make_program
 from rljax.training.checkpoint import Checkpoints
 from rljax.training.config import RESUMABLE, Config
 from rljax.training.interrupt import REASONS, Interrupt
@@ -29,6 +29,7 @@ from rljax.training.plan import make_plan
 from rljax.training.presets import preset
 from rljax.training.program import MAX_CHUNK, Program
 from rljax.training.run_folder import RunFolder, describe_environment
+from rljax.training.stage_report import StageReport
 from rljax.training.usage import Usage
 
 # Seconds that one chunk should take: short enough to stop in, long enough to hide the host.
@@ -122,7 +123,7 @@ class _Run:
         self.interrupt = interrupt
         self.plan = make_plan(config, program.algorithm.steps_per_update)
         self.usage = Usage()
-        env, env_params = make_env(config)
+        env, env_params = make_env(config, hardest_stage(config))
         options = config.evaluation
         self._evaluate = make_evaluation(
             program.algorithm, env, env_params, options.episodes, options.greedy, options.max_steps
@@ -146,6 +147,13 @@ class _Run:
         self.evaluation: dict[str, Any] = self.progress.get("evaluation", {})
         self.train_return: float | None = self.progress.get("train_return")
         self.sinks = self._open_sinks(bool(resume), console)
+        self.stages = StageReport(
+            config.curriculum if is_leader() else None,
+            program.seeds,
+            self.plan.steps_per_update,
+            folder,
+            self.sinks.text,
+        )
 
     def _open_sinks(
         self, resume: bool, console: Literal["auto", "bar", "rows", "silent"]
@@ -182,6 +190,7 @@ class _Run:
             if status != NOT_FINITE:
                 self._save()
             self.checkpoints.wait()
+            self.stages.write(self.state)
             # A run that had ended already has a summary, with speeds that this process lacks.
             stored = self.folder.read_summary() if self.updates == self.started_at else {}
             kept = stored.get("env_steps") == self.env_steps
@@ -213,6 +222,7 @@ class _Run:
     def _loop(self) -> str:
         """Launch chunks until the end or a reason to stop; return which."""
         length, reason = 1, None
+        self.stages.follow(self.state)
         pending: list[tuple[int, int, jax.Array]] = []  # chunks whose metrics are not yet read
         self.usage.start()
         while self.updates < self.plan.total and reason is None:
@@ -224,6 +234,7 @@ class _Run:
             self.updates += count
             jax.block_until_ready(metrics)
             length = _next_length(length, (time.perf_counter() - began) / count)
+            self.stages.follow(self.state)
             if self._something_due():
                 self._log(pending)
                 if not self._poisoned():
@@ -268,10 +279,12 @@ class _Run:
         members = []
         for seed, policy in zip(self.program.seeds, policies, strict=True):
             episodes = self._evaluate(policy, seed)
-            member = summarise(episodes.total.tolist())
+            member: dict[str, Any] = summarise(episodes.total.tolist())
             member |= {"seed": seed, "finished": int(episodes.finished.sum())}
             if episodes.success is not None:
                 member["success"] = float(episodes.success.mean())
+            if self.config.evaluation.every_stage:
+                member["stages"] = self._evaluate_stages(policy, seed)
             members.append(member)
         mean = float(np.mean([member["mean"] for member in members]))
         row = {
@@ -280,6 +293,10 @@ class _Run:
         }
         if "success" in members[0]:
             row["evaluation/success"] = float(np.mean([m["success"] for m in members]))
+        for name in members[0].get("stages", ()):
+            each = [member["stages"][name] for member in members]
+            row[f"evaluation/return/{name}"] = float(np.mean([stage["mean"] for stage in each]))
+            row[f"evaluation/success/{name}"] = float(np.mean([s["success"] for s in each]))
         if len(members) > 1:
             for member in members:
                 prefix = f"seed{member['seed']}/evaluation"
@@ -288,6 +305,18 @@ class _Run:
                     row[f"{prefix}/success"] = member["success"]
         self.evaluation = {"env_steps": self.env_steps, "mean": mean, "members": members}
         self.sinks.log(row, self.env_steps)
+
+    def _evaluate_stages(self, policy: PolicyState, seed: int) -> dict[str, dict[str, float]]:
+        """Evaluate a policy on each stage of the curriculum."""
+        assert self.config.curriculum is not None
+        names = self.config.curriculum.names
+        results = {}
+        for name, chances in zip(names, np.eye(len(names), dtype=np.float32), strict=True):
+            episodes = self._evaluate(policy, seed, chances)
+            assert episodes.success is not None
+            mean, success = float(episodes.total.mean()), float(episodes.success.mean())
+            results[name] = {"mean": mean, "success": success}
+        return results
 
     def _save(self) -> None:
         """Save all that the run needs to go on as if it had not stopped; once for each step."""
@@ -330,6 +359,9 @@ class _Run:
                 "env_steps": self.evaluation["env_steps"],
                 "members": members,
             }
+        if self.config.curriculum is not None:
+            told = self.stages.summary(self.state)
+            summary["curriculum"] = {seed: told[seed]["stage"] for seed in told}
         summary["best_checkpoint"] = self.checkpoints.best_step()
         summary["state_digest"] = state_digest(self.state)
         return summary | self._environment()
