@@ -3,6 +3,11 @@
 Everything is elementwise: one number per ninja and quantity, whatever the leading axes. The few
 surfaces of the two by two cells round the ninja are written out one by one, so that the compiler
 sees plain arithmetic over a batch.
+
+A ninja that is wedged in is pushed to and fro by ever less, and by how often decides what counts as
+its floor: distances must be right to 1e-8 px, of which float32 knows nothing. So a position is the
+sum of a coarse part, a multiple of 1/16 px, and a small rest. Products of coarse parts are exact,
+and so is what they differ by from the square of the ninja's radius.
 """
 
 from __future__ import annotations
@@ -17,7 +22,16 @@ from envs_jax.platformer.levels import GRID, Levels
 from envs_jax.platformer.maps import CELL
 from envs_jax.platformer.tiles import KIND_AT, MIRROR_AT, NONE, SLOPE, SLOPE_AT, SOLID_DISC
 
-__all__ = ["RADIUS", "Body", "Surroundings", "pushed_out", "surroundings", "wall_in_reach"]
+__all__ = [
+    "RADIUS",
+    "Body",
+    "Coordinate",
+    "Surroundings",
+    "coordinate",
+    "pushed_out",
+    "surroundings",
+    "wall_in_reach",
+]
 
 RADIUS = 10.0  # px
 _WALL_REACH = 0.1  # px from the ninja's rim
@@ -26,6 +40,49 @@ _FRONT = 0.1  # px^2, what a surface that faces the ninja has ahead of one that 
 _CEILING = -1e-4  # px: a push upwards by less than this is not off a floor
 _TINY = 1e-7  # px
 _NOWHERE = 1e9  # px^2
+_GRID = 16.0  # coarse parts of positions, in 1 / px
+_ARC = float(CELL)  # px, radius of arcs
+
+
+class Coordinate(NamedTuple):
+    """A length in px: the sum of a multiple of 1/16 px and a rest of 1/32 px at most."""
+
+    coarse: jax.Array
+    rest: jax.Array
+
+    @property
+    def value(self) -> jax.Array:
+        """The sum, rounded."""
+        return self.coarse + self.rest
+
+    def plus(self, other: jax.Array) -> Coordinate:
+        """The sum with what is not too large (a few px)."""
+        rest = self.rest + other
+        coarse = jnp.round(rest * _GRID) / _GRID
+        return Coordinate(self.coarse + coarse, rest - coarse)
+
+    def minus(self, coarse: jax.Array | float) -> Coordinate:
+        """The difference to a whole number of px."""
+        return Coordinate(self.coarse - coarse, self.rest)
+
+    def where(self, condition: jax.Array) -> Coordinate:
+        """Zero where the condition does not hold."""
+        return Coordinate(
+            jnp.where(condition, self.coarse, 0.0), jnp.where(condition, self.rest, 0.0)
+        )
+
+    def mirrored(self, condition: jax.Array) -> Coordinate:
+        """Counted from the other side of a cell where the condition holds."""
+        return Coordinate(
+            jnp.where(condition, CELL - self.coarse, self.coarse),
+            jnp.where(condition, -self.rest, self.rest),
+        )
+
+
+def coordinate(coarse: jax.Array, rest: jax.Array) -> Coordinate:
+    """From any number of px and a rest."""
+    rounded = jnp.round(coarse * _GRID) / _GRID
+    return Coordinate(rounded, coarse - rounded).plus(rest)
 
 
 class Surroundings(NamedTuple):
@@ -34,12 +91,16 @@ class Surroundings(NamedTuple):
     Attributes:
         cells: int32 ``[L * 44 * 25]``.
         base: int32, where the level's cells begin.
+        column: int32, of the cell from whose top left corner all positions count.
+        row: the same.
         door: of each locked door left, top, right, bottom end (px), column and row of its cell.
         closed: of each locked door.
     """
 
     cells: jax.Array
     base: jax.Array
+    column: jax.Array
+    row: jax.Array
     door: list[tuple[jax.Array, ...]]
     closed: list[jax.Array]
 
@@ -48,8 +109,8 @@ class Body(NamedTuple):
     """A ninja in the midst of being pushed out of what it is in.
 
     Attributes:
-        x: px.
-        y: px.
+        x: from the left of a cell near by, see `Surroundings`.
+        y: from its top.
         vx: px a frame.
         vy: px a frame.
         floor_x: sum of the unit vectors of pushes off floors.
@@ -61,8 +122,8 @@ class Body(NamedTuple):
         moved: whether the last look found something to be pushed out of.
     """
 
-    x: jax.Array
-    y: jax.Array
+    x: Coordinate
+    y: Coordinate
     vx: jax.Array
     vy: jax.Array
     floor_x: jax.Array
@@ -75,27 +136,47 @@ class Body(NamedTuple):
 
 
 class _Nearest(NamedTuple):
-    """From the nearest point of a surface to the ninja, px, and whether the ninja is behind it."""
+    """The nearest point of a surface.
+
+    Attributes:
+        dx: from it to the ninja, px.
+        dy: the same, downwards.
+        excess: square of the distance less that of the ninja's radius, px^2.
+        is_behind: whether the ninja is at the side of it that is solid.
+        exists: whether there is such a surface.
+    """
 
     dx: jax.Array
     dy: jax.Array
+    excess: jax.Array
     is_behind: jax.Array | bool
     exists: jax.Array
 
 
-def surroundings(levels: Levels, level: jax.Array, door_closed: jax.Array) -> Surroundings:
+def surroundings(
+    levels: Levels,
+    level: jax.Array,
+    door_closed: jax.Array,
+    column: jax.Array,
+    row: jax.Array,
+) -> Surroundings:
     """Of a ninja in a level.
 
     Args:
         levels: the bank.
         level: int32, index into it.
         door_closed: bool ``[D]``.
+        column: int32, of the cell from whose top left corner positions count.
+        row: the same.
     """
     doors = range(levels.lock_mask.shape[-1])
-    sides, cell = levels.lock_door[level], levels.lock_cell[level]
+    corner = jnp.stack([column, row, column, row]) * CELL
+    sides, cell = levels.lock_door[level] - corner, levels.lock_cell[level]
     return Surroundings(
         levels.cells.reshape(-1),
         level * levels.cells.shape[-1],
+        column,
+        row,
         [(*(sides[d, i] for i in range(4)), cell[d, 0], cell[d, 1]) for d in doors],
         [door_closed[d] for d in doors],
     )
@@ -106,18 +187,19 @@ def pushed_out(body: Body, around: Surroundings) -> Body:
 
     The speed towards the surface is lost.
     """
-    dx, dy = jnp.zeros_like(body.x), jnp.zeros_like(body.x)
-    is_behind, best = jnp.zeros_like(body.moved), jnp.full_like(body.x, _NOWHERE)
+    zero = jnp.zeros_like(body.vx)
+    dx, dy, excess, is_behind = zero, zero, zero, jnp.zeros_like(body.moved)
+    best = zero + _NOWHERE
     for point in _surfaces(body.x, body.y, RADIUS, around):
-        distance = point.dx * point.dx + point.dy * point.dy
-        distance -= jnp.where(point.is_behind, 0.0, _FRONT)
-        is_nearer = point.exists & (distance < best)
-        best = jnp.where(is_nearer, distance, best)
+        rank = point.excess + jnp.where(point.is_behind, _FRONT, 0.0)
+        is_nearer = point.exists & (rank < best)
+        best = jnp.where(is_nearer, rank, best)
+        excess = jnp.where(is_nearer, point.excess, excess)
         dx = jnp.where(is_nearer, point.dx, dx)
         dy = jnp.where(is_nearer, point.dy, dy)
         is_behind = jnp.where(is_nearer, point.is_behind, is_behind)
-    length = jnp.sqrt(dx * dx + dy * dy)
-    depth = RADIUS - jnp.where(is_behind, -length, length)
+    length = jnp.sqrt(jnp.maximum(excess + RADIUS * RADIUS, 0.0))
+    depth = jnp.where(is_behind, RADIUS + length, -excess / (RADIUS + length))
     moved = (best < _NOWHERE) & (length > 0.0) & (depth >= _TINY)
     length = jnp.where(moved, length, 1.0)
     nx, ny = jnp.where(moved, dx / length, 0.0), jnp.where(moved, dy / length, 0.0)
@@ -128,8 +210,8 @@ def pushed_out(body: Body, around: Surroundings) -> Body:
     is_ceiling = moved & ~is_floor
     is_floor &= moved
     return Body(
-        x=body.x + nx * depth,
-        y=body.y + ny * depth,
+        x=body.x.plus(nx * depth),
+        y=body.y.plus(ny * depth),
         vx=jnp.where(is_approaching, along * ny, body.vx),
         vy=jnp.where(is_approaching, -along * nx, body.vy),
         floor_x=body.floor_x + jnp.where(is_floor, nx, 0.0),
@@ -142,9 +224,9 @@ def pushed_out(body: Body, around: Surroundings) -> Body:
     )
 
 
-def wall_in_reach(x: jax.Array, y: jax.Array, around: Surroundings) -> jax.Array:
+def wall_in_reach(x: Coordinate, y: Coordinate, around: Surroundings) -> jax.Array:
     """-1.0 or 1.0, away from a wall at the height of the ninja's centre; 0.0 if there is none."""
-    normal, reach = jnp.zeros_like(x), RADIUS + _WALL_REACH
+    normal, reach = jnp.zeros_like(x.rest), RADIUS + _WALL_REACH
     for point in _surfaces(x, y, reach, around):
         is_wall = (jnp.abs(point.dy) < _LEVEL) & (jnp.abs(point.dx) <= reach)
         is_wall &= point.exists & (normal == 0.0)
@@ -152,21 +234,24 @@ def wall_in_reach(x: jax.Array, y: jax.Array, around: Surroundings) -> jax.Array
     return normal
 
 
-def _surfaces(x: jax.Array, y: jax.Array, reach: float, around: Surroundings) -> Iterator[_Nearest]:
+def _surfaces(
+    x: Coordinate, y: Coordinate, reach: float, around: Surroundings
+) -> Iterator[_Nearest]:
     """Nearest points of all surfaces in the cells that a square round the ninja overlaps.
 
     These are two by two cells at most; where they are fewer, one comes twice, which is harmless. A
     surface of a cell further away must not count: the ninja would be pushed through it if it is
     behind it.
     """
-    columns = [_cell(x + side, GRID[0]) for side in (-reach, reach)]
-    rows = [_cell(y + side, GRID[1]) for side in (-reach, reach)]
+    columns = [_cell(x.value + side, around.column, GRID[0]) for side in (-reach, reach)]
+    rows = [_cell(y.value + side, around.row, GRID[1]) for side in (-reach, reach)]
     for column in columns:
         for row in rows:
             code = around.cells.at[around.base + column * GRID[1] + row].get(
                 mode="promise_in_bounds"
             )
-            left, top = x - (column * CELL).astype(x.dtype), y - (row * CELL).astype(y.dtype)
+            left = x.minus(((column - around.column) * CELL).astype(x.rest.dtype))
+            top = y.minus(((row - around.row) * CELL).astype(y.rest.dtype))
             yield _slope(left, top, code)
             yield from _edges(left, top, code)
     for (low_x, low_y, high_x, high_y, column, row), closed in zip(
@@ -174,65 +259,115 @@ def _surfaces(x: jax.Array, y: jax.Array, reach: float, around: Surroundings) ->
     ):
         is_near = (columns[0] <= column) & (column <= columns[1])
         is_near &= (rows[0] <= row) & (row <= rows[1])
-        dx, dy = x - jnp.clip(x, low_x, high_x), y - jnp.clip(y, low_y, high_y)
-        yield _Nearest(dx, dy, False, closed & is_near)
+        yield _point(_past(x, low_x, high_x), _past(y, low_y, high_y), False, closed & is_near)
 
 
-def _cell(place: jax.Array, cells: int) -> jax.Array:
-    return jnp.clip(jnp.floor(place / CELL), 0, cells - 1).astype(jnp.int32)
+def _cell(place: jax.Array, origin: jax.Array, cells: int) -> jax.Array:
+    return jnp.clip(jnp.floor(place / CELL).astype(jnp.int32) + origin, 0, cells - 1)
 
 
 def _bit(code: jax.Array, at: int) -> jax.Array:
     return (code & (1 << at)) != 0
 
 
-def _edges(x: jax.Array, y: jax.Array, code: jax.Array) -> Iterator[_Nearest]:
+def _past(place: Coordinate, low: jax.Array, high: jax.Array) -> Coordinate:
+    """How far a place is before the low or past the high end of a range; zero within."""
+    value = place.value
+    end = jnp.where(value < low, low, high)
+    return place.minus(end).where((value < low) | (value > high))
+
+
+def _square(x: Coordinate, y: Coordinate, other: jax.Array | float) -> jax.Array:
+    """The square of a distance less another square."""
+    coarse = x.coarse * x.coarse + y.coarse * y.coarse - other
+    return coarse + (x.rest * (x.coarse + x.value) + y.rest * (y.coarse + y.value))
+
+
+def _point(
+    dx: Coordinate, dy: Coordinate, is_behind: jax.Array | bool, exists: jax.Array
+) -> _Nearest:
+    return _Nearest(dx.value, dy.value, _square(dx, dy, RADIUS * RADIUS), is_behind, exists)
+
+
+def _edges(x: Coordinate, y: Coordinate, code: jax.Array) -> Iterator[_Nearest]:
     """Of a cell's edges along its sides and middle lines; x and y from its top left corner."""
+    dtype = x.rest.dtype
     for at, along, across, side in ((0, x, y, 0), (3, x, y, 1), (6, y, x, 0), (9, y, x, 1)):
         first, second = _bit(code, at), _bit(code, at + 1)
-        low = jnp.where(first, 0.0, CELL / 2)
-        high = jnp.where(second, CELL, CELL / 2).astype(x.dtype)
-        away = across - jnp.where(_bit(code, at + 2), CELL / 2, CELL * side).astype(x.dtype)
-        past = along - jnp.clip(along, low, high)
-        is_behind = away < 0.0 if side else away > 0.0
+        low = jnp.where(first, 0.0, CELL / 2).astype(dtype)
+        high = jnp.where(second, CELL, CELL / 2).astype(dtype)
+        away = across.minus(jnp.where(_bit(code, at + 2), CELL / 2, CELL * side).astype(dtype))
+        past = _past(along, low, high)
+        is_behind = away.value < 0.0 if side else away.value > 0.0
         dx, dy = (past, away) if at < 6 else (away, past)
-        yield _Nearest(dx, dy, is_behind, first | second)
+        yield _point(dx, dy, is_behind, first | second)
 
 
-def _slope(x: jax.Array, y: jax.Array, code: jax.Array) -> _Nearest:
+def _slope(x: Coordinate, y: Coordinate, code: jax.Array) -> _Nearest:
     """Of a cell's slope or arc; x and y from its top left corner.
 
     A code's tile is a mirrored picture of one with its slope from bottom left to top right.
     """
     kind = (code >> KIND_AT) & 3
     mirror_x, mirror_y = _bit(code, MIRROR_AT), _bit(code, MIRROR_AT + 1)
-    x, y = jnp.where(mirror_x, CELL - x, x), jnp.where(mirror_y, CELL - y, y)
+    x, y = x.mirrored(mirror_x), y.mirrored(mirror_y)
+    line, arc = _line(x, y, code), _arc(x, y, kind == SOLID_DISC)
+    point = jax.tree.map(lambda a, b: jnp.where(kind == SLOPE, a, b), line, arc)
+    return _Nearest(
+        jnp.where(mirror_x, -point.dx, point.dx),
+        jnp.where(mirror_y, -point.dy, point.dy),
+        point.excess,
+        point.is_behind,
+        kind != NONE,
+    )
 
-    half = [jnp.where(_bit(code, SLOPE_AT + i), CELL / 2, 0.0).astype(x.dtype) for i in range(4)]
-    from_x, from_y = x - half[0], y - (CELL - half[1])
+
+def _line(x: Coordinate, y: Coordinate, code: jax.Array) -> _Nearest:
+    half = [
+        jnp.where(_bit(code, SLOPE_AT + i), CELL / 2, 0.0).astype(x.rest.dtype) for i in range(4)
+    ]
     along_x, along_y = CELL - half[2] - half[0], half[3] + half[1] - CELL
     length = along_x * along_x + along_y * along_y
-    share = (from_x * along_x + from_y * along_y) / length
-    height = (from_y * along_x - from_x * along_y) / length
-    is_beside = (share > 0.0) & (share < 1.0)
-    share = jnp.clip(share, 0.0, 1.0)
-    # Beside the slope its normal is used, which is the same all along it.
-    line_x = jnp.where(is_beside, -along_y * height, from_x - share * along_x)
-    line_y = jnp.where(is_beside, along_x * height, from_y - share * along_y)
-
-    distance = jnp.sqrt(x * x + y * y)
-    is_inside = (x > 0.0) & (y > 0.0)
-    shrink = 1.0 - CELL / jnp.where(is_inside, distance, CELL)
-    ends_x, ends_y = jnp.where(x > y, CELL, 0.0), jnp.where(x > y, 0.0, CELL)
-    arc_x = jnp.where(is_inside, x * shrink, x - ends_x)
-    arc_y = jnp.where(is_inside, y * shrink, y - ends_y)
-    is_behind_arc = is_inside & jnp.where(kind == SOLID_DISC, distance < CELL, distance > CELL)
-
-    is_line = kind == SLOPE
-    dx, dy = jnp.where(is_line, line_x, arc_x), jnp.where(is_line, line_y, arc_y)
+    from_x, from_y = x.minus(half[0]), y.minus(CELL - half[1])
+    to_x, to_y = from_x.minus(along_x), from_y.minus(along_y)
+    share = from_x.value * along_x + from_y.value * along_y
+    before, after = share <= 0.0, share >= length
+    # Beside the line its normal is used, which is the same all along it.
+    coarse = from_y.coarse * along_x - from_x.coarse * along_y
+    rest = from_y.rest * along_x - from_x.rest * along_y
+    height = (coarse + rest) / length
+    square = coarse * coarse - RADIUS * RADIUS * length + rest * (coarse + (coarse + rest))
+    end_x, end_y = (
+        Coordinate(jnp.where(before, a.coarse, b.coarse), a.rest)
+        for a, b in ((from_x, to_x), (from_y, to_y))
+    )
+    is_end = before | after
     return _Nearest(
-        jnp.where(mirror_x, -dx, dx),
-        jnp.where(mirror_y, -dy, dy),
-        jnp.where(is_line, height < 0.0, is_behind_arc),
-        kind != NONE,
+        jnp.where(is_end, end_x.value, -along_y * height),
+        jnp.where(is_end, end_y.value, along_x * height),
+        jnp.where(is_end, _square(end_x, end_y, RADIUS * RADIUS), square / length),
+        height < 0.0,
+        jnp.ones_like(is_end),
+    )
+
+
+def _arc(x: Coordinate, y: Coordinate, is_solid: jax.Array) -> _Nearest:
+    """Of a quarter circle round the cell's corner."""
+    distance = jnp.sqrt(x.value * x.value + y.value * y.value)
+    is_outside = distance > _ARC
+    # The ninja touches the arc at this distance from its centre.
+    touching = jnp.where(is_outside, _ARC + RADIUS, _ARC - RADIUS)
+    gap = _square(x, y, touching * touching) / (distance + touching)
+    gap = jnp.where(is_outside, gap, -gap)
+    is_beside = (x.value > 0.0) & (y.value > 0.0)
+    shrink = 1.0 - _ARC / jnp.where(is_beside, distance, _ARC)
+    is_right = x.value > y.value
+    end_x = x.minus(jnp.where(is_right, _ARC, 0.0).astype(x.rest.dtype))
+    end_y = y.minus(jnp.where(is_right, 0.0, _ARC).astype(x.rest.dtype))
+    return _Nearest(
+        jnp.where(is_beside, x.value * shrink, end_x.value),
+        jnp.where(is_beside, y.value * shrink, end_y.value),
+        jnp.where(is_beside, gap * (gap + 2 * RADIUS), _square(end_x, end_y, RADIUS * RADIUS)),
+        is_beside & (is_outside ^ is_solid),
+        jnp.ones_like(is_beside),
     )

@@ -166,8 +166,8 @@ def _wall_jump(ninja: Ninja, push: jax.Array) -> Ninja:
 def _leap(ninja: Ninja, jump_x: jax.Array, jump_y: jax.Array) -> Ninja:
     """Adds to speed and position alike."""
     return ninja.replace(
-        x=ninja.x + jump_x,
-        y=ninja.y + jump_y,
+        x_rest=ninja.x_rest + jump_x,
+        y_rest=ninja.y_rest + jump_y,
         vx=ninja.vx + jump_x,
         vy=jnp.minimum(ninja.vy, 0.0) + jump_y,
         state=jnp.full_like(ninja.state, JUMPING),

@@ -14,7 +14,9 @@ import jax.numpy as jnp
 from envs_jax.platformer.collision import (
     RADIUS,
     Body,
+    Coordinate,
     Surroundings,
+    coordinate,
     pushed_out,
     surroundings,
     wall_in_reach,
@@ -28,7 +30,7 @@ __all__ = ["Precision", "start", "tick"]
 
 Precision = Literal["fast", "safe", "reference"]
 """How far collisions are followed: pushes in a frame, and how often they start anew."""
-_PUSHES: dict[str, tuple[int, int]] = {"fast": (1, 4), "safe": (1, 8), "reference": (4, 32)}
+_PUSHES: dict[str, tuple[int, int]] = {"fast": (1, 4), "safe": (1, 32), "reference": (4, 32)}
 
 EXIT_RADIUS, SWITCH_RADIUS, LOCK_RADIUS = 12.0, 6.0, 5.0  # px
 TOGGLED, UNTOGGLED, TOGGLING = range(3)
@@ -48,6 +50,8 @@ def start(levels: Levels, level: jax.Array) -> World:
     ninja = Ninja(
         x=x,
         y=y,
+        x_rest=zero,
+        y_rest=zero,
         vx=zero,
         vy=zero,
         state=jnp.full(x.shape, IMMOBILE),
@@ -83,7 +87,8 @@ def tick(
         jump: bool, whether the button is down.
         levels: the bank.
         level: int32, index into it.
-        precision: static. `fast` follows 4 pushes a frame, `safe` 8, `reference` 4 times up to 32.
+        precision: static. `fast` follows 4 pushes a frame, `safe` up to 32, `reference` 4 times
+            up to 32.
 
     Raises:
         ValueError: if the precision is unknown.
@@ -91,26 +96,48 @@ def tick(
     if precision not in _PUSHES:
         raise ValueError(f"precision {precision!r}: one of {', '.join(get_args(Precision))}")
     ninja = world.ninja
-    mines = levels.mine_position[level]
-    mine_state = _mines_think(world.mine_state, mines, ninja.x, ninja.y)
+    # Within a frame positions count from the corner of the cell that the ninja was in: small
+    # numbers, of which rounding takes little.
+    column, row = (jnp.floor(place / CELL).astype(jnp.int32) for place in (ninja.x, ninja.y))
+    corner = jnp.stack([column, row]).astype(ninja.x.dtype) * CELL
+    x, y = ninja.x - corner[0], ninja.y - corner[1]
+    mines = levels.mine_position[level] - corner
+    mine_state = _mines_think(world.mine_state, mines, x, y)
 
     gravity = jnp.where(ninja.held_gravity, GRAVITY_HELD, GRAVITY)
     vx, vy = ninja.vx * DRAG, ninja.vy * DRAG + gravity
-    around = surroundings(levels, level, world.door_closed)
-    body = _collide(ninja.x + vx, ninja.y + vy, vx, vy, around, precision)
+    around = surroundings(levels, level, world.door_closed, column, row)
+    at_x, at_y = coordinate(x, ninja.x_rest).plus(vx), coordinate(y, ninja.y_rest).plus(vy)
+    body = _collide(at_x, at_y, vx, vy, around, precision)
 
     after = world.replace(
-        ninja=ninja.replace(x=body.x, y=body.y, vx=body.vx, vy=body.vy),
+        ninja=ninja.replace(
+            x=body.x.coarse,
+            y=body.y.coarse,
+            x_rest=body.x.rest,
+            y_rest=body.y.rest,
+            vx=body.vx,
+            vy=body.vy,
+        ),
         frame=world.frame + 1,
         mine_state=mine_state,
     )
-    after = _touch(after, mines, levels, level)
+    after = _touch(after, mines, levels, level, corner)
     normal = wall_in_reach(body.x, body.y, around._replace(closed=_split(after.door_closed)))
     touched = _land(after.ninja, body, vx, vy, normal)
-    after = after.replace(ninja=think(touched, horizontal, jump))
+    after = after.replace(ninja=_placed(think(touched, horizontal, jump), corner))
 
     is_over = ninja.state >= DEAD
     return jax.tree.map(lambda old, new: jnp.where(is_over, old, new), world, after)
+
+
+def _placed(ninja: Ninja, corner: jax.Array) -> Ninja:
+    """The ninja with its position counted from the frame's corner again."""
+    coarse_x, coarse_y = ninja.x + corner[0], ninja.y + corner[1]
+    x, y = coarse_x + ninja.x_rest, coarse_y + ninja.y_rest
+    return ninja.replace(
+        x=x, y=y, x_rest=ninja.x_rest - (x - coarse_x), y_rest=ninja.y_rest - (y - coarse_y)
+    )
 
 
 def _split(doors: jax.Array) -> list[jax.Array]:
@@ -132,17 +159,17 @@ def _overlaps(place: jax.Array, radius: jax.Array | float, x: jax.Array, y: jax.
 
 
 def _collide(
-    x: jax.Array,
-    y: jax.Array,
+    x: Coordinate,
+    y: Coordinate,
     vx: jax.Array,
     vy: jax.Array,
     around: Surroundings,
     precision: Precision,
 ) -> Body:
-    zero, no = jnp.zeros_like(x), jnp.zeros(x.shape, bool)
+    zero, no = jnp.zeros_like(vx), jnp.zeros(vx.shape, bool)
     body = Body(x, y, vx, vy, zero, zero, zero, zero, no, no, no)
     rounds, pushes = _PUSHES[precision]
-    if rounds == 1:
+    if precision == "fast":
         return jax.lax.fori_loop(0, pushes, lambda _, body: pushed_out(body, around), body)
 
     def more(carry: tuple[jax.Array, Body]) -> jax.Array:
@@ -154,16 +181,21 @@ def _collide(
         return count + 1, pushed_out(body, around)
 
     for _ in range(rounds):
-        carry = (jnp.zeros(x.shape, jnp.int32), body._replace(moved=~no))
+        carry = (jnp.zeros(vx.shape, jnp.int32), body._replace(moved=~no))
         body = jax.lax.while_loop(more, push, carry)[1]
     return body
 
 
-def _touch(world: World, mines: jax.Array, levels: Levels, level: jax.Array) -> World:
-    """Entities: deadly mines, the exit and its switch, switches of locked doors."""
+def _touch(
+    world: World, mines: jax.Array, levels: Levels, level: jax.Array, corner: jax.Array
+) -> World:
+    """Entities: deadly mines, the exit and its switch, switches of locked doors.
+
+    The ninja and the mines count from the corner.
+    """
     ninja = world.ninja
-    x, y = ninja.x, ninja.y
-    exit_place = levels.exit[level]
+    x, y = ninja.x + ninja.x_rest, ninja.y + ninja.y_rest
+    exit_place = levels.exit[level] - corner
     touched = (world.mine_state == TOGGLED) & _overlaps(mines, TOGGLED_RADIUS, x, y)
     # Of a mine and the exit, touched in one frame, that counts whose cell is further left, then
     # further up; in one cell the mine.
@@ -171,11 +203,12 @@ def _touch(world: World, mines: jax.Array, levels: Levels, level: jax.Array) -> 
     wins = world.exit_active & _overlaps(exit_place, EXIT_RADIUS, x, y) & ~first.any()
     kills = touched & ~wins
     state = jnp.where(wins, WON, jnp.where(kills.any(), DYING, ninja.state))
-    opens = _overlaps(levels.lock_switch[level], LOCK_RADIUS, x, y)
+    opens = _overlaps(levels.lock_switch[level] - corner, LOCK_RADIUS, x, y)
     return world.replace(
         ninja=ninja.replace(state=state),
         mine_state=jnp.where(kills, UNTOGGLED, world.mine_state),
-        exit_active=world.exit_active | _overlaps(levels.switch[level], SWITCH_RADIUS, x, y),
+        exit_active=world.exit_active
+        | _overlaps(levels.switch[level] - corner, SWITCH_RADIUS, x, y),
         door_closed=world.door_closed & ~opens,
     )
 

@@ -18,6 +18,8 @@ class Ninja:
     Attributes:
         x: of the centre, float32, px from the frame's left.
         y: the same, px downwards from the frame's top.
+        x_rest: px that rounding took from `x`, so that errors do not add up over frames.
+        y_rest: the same of `y`.
         vx: px a frame, float32.
         vy: px a frame, downwards, float32.
         state: int32: 0 immobile, 1 running, 2 ground sliding, 3 jumping, 4 falling, 5 wall
@@ -36,6 +38,8 @@ class Ninja:
 
     x: jax.Array
     y: jax.Array
+    x_rest: jax.Array
+    y_rest: jax.Array
     vx: jax.Array
     vy: jax.Array
     state: jax.Array
