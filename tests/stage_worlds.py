@@ -40,12 +40,12 @@ class Chance(Environment[Bet, Odds]):
     """Episodes of random length that succeed with a given probability, whatever is done.
 
     Args:
-        tells: which of "success" and "group" it gives in info.
+        tells: what of success and group it gives in info, as words.
     """
 
-    def __init__(self, tells: tuple[str, ...] = ("success", "group")) -> None:
+    def __init__(self, tells: str = "success group") -> None:
         super().__init__()
-        self._tells = tells
+        self._tells = tells.split()
 
     @property
     def default_params(self) -> Odds:

@@ -13,7 +13,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-METRIC = re.compile(r"(episode|recent|loss|policy|value|update|evaluation|speed)/[a-z_]+")
+METRIC = re.compile(
+    r"(episode|recent|loss|policy|value|update|evaluation|speed|curriculum)/[a-z_]+"
+)
 
 
 @pytest.mark.slow
@@ -38,7 +40,7 @@ def test_the_examples_of_adding_run(tmp_path: Path) -> None:
 def _metrics_in_code() -> set[str]:
     """Names that the code makes: every text that is as a whole the name of a metric."""
     names = set()
-    for package in ("algorithms", "data", "training"):
+    for package in ("algorithms", "control", "data", "training"):
         for path in (ROOT / "rljax" / package).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Constant) and METRIC.fullmatch(str(node.value)):

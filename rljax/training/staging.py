@@ -40,8 +40,9 @@ def staged(
         except ValueError as error:
             raise UserError(f"curriculum stage {stage.name!r}: {error}") from None
         if config.stratify and hasattr(params, GROUPS):
-            changes = {GROUPS: getattr(params, GROUPS)} | changes
-            _check_weights(stage.name, np.asarray(changes[GROUPS]))
+            weights = np.asarray(changes.get(GROUPS, getattr(params, GROUPS)), np.float32)
+            _check_weights(stage.name, weights)
+            changes |= {GROUPS: weights}
         stages.append(changes)
     made = WithStages(world, params, stages)
     return made, only_stage(config, made.default_params, config.names[config.first])
