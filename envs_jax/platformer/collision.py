@@ -1,8 +1,7 @@
 """The ninja, a circle, against the surfaces of tiles and doors.
 
-Everything is elementwise: one number per ninja and quantity, whatever the leading axes. The few
-surfaces of the two by two cells round the ninja are written out one by one, so that the compiler
-sees plain arithmetic over a batch.
+All is for any number of ninjas at once, whose axes come last: the surfaces round them have an axis
+before these, so that the innermost loops of the compiled program are long and plain.
 
 A ninja that is wedged in is pushed to and fro by ever less, and by how often decides what counts as
 its floor: distances must be right to 1e-8 px, of which float32 knows nothing. So a position is the
@@ -12,8 +11,9 @@ and so is what they differ by from the square of the ninja's radius.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +27,7 @@ __all__ = [
     "Body",
     "Coordinate",
     "Surroundings",
+    "batch_last",
     "coordinate",
     "pushed_out",
     "surroundings",
@@ -135,7 +136,7 @@ class Body(NamedTuple):
     moved: jax.Array
 
 
-class _Nearest(NamedTuple):
+class _Surface(NamedTuple):
     """The nearest point of a surface.
 
     Attributes:
@@ -149,7 +150,7 @@ class _Nearest(NamedTuple):
     dx: jax.Array
     dy: jax.Array
     excess: jax.Array
-    is_behind: jax.Array | bool
+    is_behind: jax.Array
     exists: jax.Array
 
 
@@ -182,33 +183,46 @@ def surroundings(
     )
 
 
+def batch_last(function: Callable[[Any, Surroundings], Any]) -> Callable[[Any, Surroundings], Any]:
+    """A function of ninjas and where they are, that under `jax.vmap` gets whole batches.
+
+    `jax.vmap` alone would put the axis of the batch before that of the surfaces.
+    """
+    whole = jax.custom_batching.custom_vmap(function)
+
+    @whole.def_vmap
+    def _(size: int, is_batched: Any, ninjas: Any, around: Surroundings) -> tuple[Any, Any]:
+        def spread(leaf: jax.Array, has_batch: bool) -> jax.Array:
+            return leaf if has_batch else jnp.broadcast_to(leaf, (size, *jnp.shape(leaf)))
+
+        ninjas_batched, around_batched = is_batched
+        if around_batched.cells:
+            raise ValueError("levels cannot be batched: share one bank, and batch the index")
+        ninjas = jax.tree.map(spread, ninjas, ninjas_batched)
+        cells = around.cells
+        around = jax.tree.map(spread, around, around_batched)._replace(cells=cells)
+        result = function(ninjas, around)
+        return result, jax.tree.map(lambda _: True, result)
+
+    return whole
+
+
 def pushed_out(body: Body, around: Surroundings) -> Body:
     """One push away from the nearest surface, if the ninja overlaps it.
 
     The speed towards the surface is lost.
     """
-    zero = jnp.zeros_like(body.vx)
-    dx, dy, excess, is_behind = zero, zero, zero, jnp.zeros_like(body.moved)
-    best = zero + _NOWHERE
-    for point in _surfaces(body.x, body.y, RADIUS, around):
-        rank = point.excess + jnp.where(point.is_behind, _FRONT, 0.0)
-        is_nearer = point.exists & (rank < best)
-        best = jnp.where(is_nearer, rank, best)
-        excess = jnp.where(is_nearer, point.excess, excess)
-        dx = jnp.where(is_nearer, point.dx, dx)
-        dy = jnp.where(is_nearer, point.dy, dy)
-        is_behind = jnp.where(is_nearer, point.is_behind, is_behind)
-    length = jnp.sqrt(jnp.maximum(excess + RADIUS * RADIUS, 0.0))
-    depth = jnp.where(is_behind, RADIUS + length, -excess / (RADIUS + length))
-    moved = (best < _NOWHERE) & (length > 0.0) & (depth >= _TINY)
+    point = _nearest(_surfaces(body.x, body.y, RADIUS, around))
+    length = jnp.sqrt(jnp.maximum(point.excess + RADIUS * RADIUS, 0.0))
+    depth = jnp.where(point.is_behind, RADIUS + length, -point.excess / (RADIUS + length))
+    moved = point.exists & (length > 0.0) & (depth >= _TINY)
     length = jnp.where(moved, length, 1.0)
-    nx, ny = jnp.where(moved, dx / length, 0.0), jnp.where(moved, dy / length, 0.0)
+    nx, ny = jnp.where(moved, point.dx / length, 0.0), jnp.where(moved, point.dy / length, 0.0)
     depth = jnp.where(moved, depth, 0.0)
     is_approaching = body.vx * nx + body.vy * ny < 0.0
     along = body.vx * ny - body.vy * nx
-    is_floor = dy < _CEILING
+    is_floor = moved & (point.dy < _CEILING)
     is_ceiling = moved & ~is_floor
-    is_floor &= moved
     return Body(
         x=body.x.plus(nx * depth),
         y=body.y.plus(ny * depth),
@@ -224,42 +238,77 @@ def pushed_out(body: Body, around: Surroundings) -> Body:
     )
 
 
-def wall_in_reach(x: Coordinate, y: Coordinate, around: Surroundings) -> jax.Array:
+def wall_in_reach(place: tuple[Coordinate, Coordinate], around: Surroundings) -> jax.Array:
     """-1.0 or 1.0, away from a wall at the height of the ninja's centre; 0.0 if there is none."""
+    x, y = place
     normal, reach = jnp.zeros_like(x.rest), RADIUS + _WALL_REACH
     for point in _surfaces(x, y, reach, around):
-        is_wall = (jnp.abs(point.dy) < _LEVEL) & (jnp.abs(point.dx) <= reach)
-        is_wall &= point.exists & (normal == 0.0)
-        normal = jnp.where(is_wall, jnp.sign(point.dx), normal)
+        is_wall = (jnp.abs(point.dy) < _LEVEL) & (jnp.abs(point.dx) <= reach) & point.exists
+        is_right, is_left = is_wall & (point.dx > 0.0), is_wall & (point.dx < 0.0)
+        axes = tuple(range(is_wall.ndim - normal.ndim))
+        # With walls at both sides that counts which comes first, and it is further left.
+        found = jnp.where(is_right.any(axes), 1.0, jnp.where(is_left.any(axes), -1.0, 0.0))
+        normal = jnp.where(normal == 0.0, found, normal)
     return normal
 
 
-def _surfaces(
-    x: Coordinate, y: Coordinate, reach: float, around: Surroundings
-) -> Iterator[_Nearest]:
+def _nearest(kinds: list[_Surface]) -> _Surface:
+    """Of all surfaces, those that face the ninja first by a little; of equal ones the first."""
+    result: _Surface | None = None
+    for points in kinds:
+        one, rank = _first_best(points)
+        if result is None:
+            result, best = one, rank
+        else:
+            is_nearer = rank < best
+            result = jax.tree.map(partial(jnp.where, is_nearer), one, result)
+            best = jnp.where(is_nearer, rank, best)
+    assert result is not None
+    return result
+
+
+def _first_best(points: _Surface) -> tuple[_Surface, jax.Array]:
+    rank = points.excess + jnp.where(points.is_behind, _FRONT, 0.0)
+    rank = jnp.where(points.exists, rank, _NOWHERE)
+    best = rank.min(0)
+    number = jax.lax.broadcasted_iota(jnp.int32, rank.shape, 0)
+    chosen = number == jnp.where(rank == best, number, rank.shape[0]).min(0)
+
+    def pick(values: jax.Array) -> jax.Array:
+        if values.dtype == bool:
+            return (values & chosen).any(0)
+        return jnp.where(chosen, values, 0).sum(0)
+
+    return jax.tree.map(pick, points), best
+
+
+def _surfaces(x: Coordinate, y: Coordinate, reach: float, around: Surroundings) -> list[_Surface]:
     """Nearest points of all surfaces in the cells that a square round the ninja overlaps.
 
     These are two by two cells at most; where they are fewer, one comes twice, which is harmless. A
     surface of a cell further away must not count: the ninja would be pushed through it if it is
     behind it.
+
+    Returns:
+        Slopes and arcs, edges, and doors; leaves have a first axis for the surfaces of a kind.
     """
-    columns = [_cell(x.value + side, around.column, GRID[0]) for side in (-reach, reach)]
-    rows = [_cell(y.value + side, around.row, GRID[1]) for side in (-reach, reach)]
-    for column in columns:
-        for row in rows:
-            code = around.cells.at[around.base + column * GRID[1] + row].get(
-                mode="promise_in_bounds"
-            )
-            left = x.minus(((column - around.column) * CELL).astype(x.rest.dtype))
-            top = y.minus(((row - around.row) * CELL).astype(y.rest.dtype))
-            yield _slope(left, top, code)
-            yield from _edges(left, top, code)
-    for (low_x, low_y, high_x, high_y, column, row), closed in zip(
+    low_x, high_x = (_cell(x.value + side, around.column, GRID[0]) for side in (-reach, reach))
+    low_y, high_y = (_cell(y.value + side, around.row, GRID[1]) for side in (-reach, reach))
+    columns = jnp.stack([low_x, low_x, high_x, high_x])
+    rows = jnp.stack([low_y, high_y, low_y, high_y])
+    places = around.base + columns * GRID[1] + rows
+    codes = around.cells.at[places].get(mode="promise_in_bounds")
+    left = x.minus(((columns - around.column) * CELL).astype(x.rest.dtype))
+    top = y.minus(((rows - around.row) * CELL).astype(y.rest.dtype))
+    kinds = [_slopes(left, top, codes), _edges(left, top, codes)]
+    for (west, north, east, south, column, row), closed in zip(
         around.door, around.closed, strict=True
     ):
-        is_near = (columns[0] <= column) & (column <= columns[1])
-        is_near &= (rows[0] <= row) & (row <= rows[1])
-        yield _point(_past(x, low_x, high_x), _past(y, low_y, high_y), False, closed & is_near)
+        is_near = (low_x <= column) & (column <= high_x) & (low_y <= row) & (row <= high_y)
+        dx, dy = _past(x, west, east), _past(y, north, south)
+        door = _point(dx, dy, jnp.zeros_like(closed), closed & is_near)
+        kinds.append(jax.tree.map(lambda leaf: leaf[None], door))
+    return kinds
 
 
 def _cell(place: jax.Array, origin: jax.Array, cells: int) -> jax.Array:
@@ -283,37 +332,53 @@ def _square(x: Coordinate, y: Coordinate, other: jax.Array | float) -> jax.Array
     return coarse + (x.rest * (x.coarse + x.value) + y.rest * (y.coarse + y.value))
 
 
-def _point(
-    dx: Coordinate, dy: Coordinate, is_behind: jax.Array | bool, exists: jax.Array
-) -> _Nearest:
-    return _Nearest(dx.value, dy.value, _square(dx, dy, RADIUS * RADIUS), is_behind, exists)
+def _point(dx: Coordinate, dy: Coordinate, is_behind: jax.Array, exists: jax.Array) -> _Surface:
+    return _Surface(dx.value, dy.value, _square(dx, dy, RADIUS * RADIUS), is_behind, exists)
 
 
-def _edges(x: Coordinate, y: Coordinate, code: jax.Array) -> Iterator[_Nearest]:
-    """Of a cell's edges along its sides and middle lines; x and y from its top left corner."""
+def _edges(x: Coordinate, y: Coordinate, codes: jax.Array) -> _Surface:
+    """Of cells' edges along their sides and middle lines, cell by cell.
+
+    Args:
+        x: from the cells' left sides, the coarse part ``[4, ...]``.
+        y: from their tops, the same.
+        codes: of the cells, ``[4, ...]``.
+    """
+    shape = (4, 4) + (1,) * (codes.ndim - 1)
+    kind = jax.lax.broadcasted_iota(jnp.int32, shape, 1)
+    is_upright, faces_on = kind >= 2, (kind & 1) == 1
+    code = codes[:, None] >> (3 * kind)
+    first, second = _bit(code, 0), _bit(code, 1)
+    x, y = (Coordinate(place.coarse[:, None], place.rest) for place in (x, y))
+    along = jax.tree.map(partial(jnp.where, is_upright), y, x)
+    across = jax.tree.map(partial(jnp.where, is_upright), x, y)
     dtype = x.rest.dtype
-    for at, along, across, side in ((0, x, y, 0), (3, x, y, 1), (6, y, x, 0), (9, y, x, 1)):
-        first, second = _bit(code, at), _bit(code, at + 1)
-        low = jnp.where(first, 0.0, CELL / 2).astype(dtype)
-        high = jnp.where(second, CELL, CELL / 2).astype(dtype)
-        away = across.minus(jnp.where(_bit(code, at + 2), CELL / 2, CELL * side).astype(dtype))
-        past = _past(along, low, high)
-        is_behind = away.value < 0.0 if side else away.value > 0.0
-        dx, dy = (past, away) if at < 6 else (away, past)
-        yield _point(dx, dy, is_behind, first | second)
+    low = jnp.where(first, 0.0, CELL / 2).astype(dtype)
+    high = jnp.where(second, CELL, CELL / 2).astype(dtype)
+    side = jnp.where(_bit(code, 2), CELL / 2, jnp.where(faces_on, CELL, 0.0)).astype(dtype)
+    away, past = across.minus(side), _past(along, low, high)
+    is_behind = jnp.where(faces_on, away.value < 0.0, away.value > 0.0)
+    points = _Surface(
+        jnp.where(is_upright, away.value, past.value),
+        jnp.where(is_upright, past.value, away.value),
+        _square(past, away, RADIUS * RADIUS),
+        is_behind,
+        first | second,
+    )
+    return jax.tree.map(lambda leaf: leaf.reshape(16, *codes.shape[1:]), points)
 
 
-def _slope(x: Coordinate, y: Coordinate, code: jax.Array) -> _Nearest:
-    """Of a cell's slope or arc; x and y from its top left corner.
+def _slopes(x: Coordinate, y: Coordinate, codes: jax.Array) -> _Surface:
+    """Of cells' slopes and arcs; see `_edges`.
 
     A code's tile is a mirrored picture of one with its slope from bottom left to top right.
     """
-    kind = (code >> KIND_AT) & 3
-    mirror_x, mirror_y = _bit(code, MIRROR_AT), _bit(code, MIRROR_AT + 1)
+    kind = (codes >> KIND_AT) & 3
+    mirror_x, mirror_y = _bit(codes, MIRROR_AT), _bit(codes, MIRROR_AT + 1)
     x, y = x.mirrored(mirror_x), y.mirrored(mirror_y)
-    line, arc = _line(x, y, code), _arc(x, y, kind == SOLID_DISC)
-    point = jax.tree.map(lambda a, b: jnp.where(kind == SLOPE, a, b), line, arc)
-    return _Nearest(
+    line, arc = _line(x, y, codes), _arc(x, y, kind == SOLID_DISC)
+    point = jax.tree.map(partial(jnp.where, kind == SLOPE), line, arc)
+    return _Surface(
         jnp.where(mirror_x, -point.dx, point.dx),
         jnp.where(mirror_y, -point.dy, point.dy),
         point.excess,
@@ -322,7 +387,7 @@ def _slope(x: Coordinate, y: Coordinate, code: jax.Array) -> _Nearest:
     )
 
 
-def _line(x: Coordinate, y: Coordinate, code: jax.Array) -> _Nearest:
+def _line(x: Coordinate, y: Coordinate, code: jax.Array) -> _Surface:
     half = [
         jnp.where(_bit(code, SLOPE_AT + i), CELL / 2, 0.0).astype(x.rest.dtype) for i in range(4)
     ]
@@ -342,7 +407,7 @@ def _line(x: Coordinate, y: Coordinate, code: jax.Array) -> _Nearest:
         for a, b in ((from_x, to_x), (from_y, to_y))
     )
     is_end = before | after
-    return _Nearest(
+    return _Surface(
         jnp.where(is_end, end_x.value, -along_y * height),
         jnp.where(is_end, end_y.value, along_x * height),
         jnp.where(is_end, _square(end_x, end_y, RADIUS * RADIUS), square / length),
@@ -351,7 +416,7 @@ def _line(x: Coordinate, y: Coordinate, code: jax.Array) -> _Nearest:
     )
 
 
-def _arc(x: Coordinate, y: Coordinate, is_solid: jax.Array) -> _Nearest:
+def _arc(x: Coordinate, y: Coordinate, is_solid: jax.Array) -> _Surface:
     """Of a quarter circle round the cell's corner."""
     distance = jnp.sqrt(x.value * x.value + y.value * y.value)
     is_outside = distance > _ARC
@@ -364,7 +429,7 @@ def _arc(x: Coordinate, y: Coordinate, is_solid: jax.Array) -> _Nearest:
     is_right = x.value > y.value
     end_x = x.minus(jnp.where(is_right, _ARC, 0.0).astype(x.rest.dtype))
     end_y = y.minus(jnp.where(is_right, 0.0, _ARC).astype(x.rest.dtype))
-    return _Nearest(
+    return _Surface(
         jnp.where(is_beside, x.value * shrink, end_x.value),
         jnp.where(is_beside, y.value * shrink, end_y.value),
         jnp.where(is_beside, gap * (gap + 2 * RADIUS), _square(end_x, end_y, RADIUS * RADIUS)),

@@ -6,6 +6,7 @@ ninja moves, surfaces push it out, it touches entities, and then it acts by what
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal, get_args
 
 import jax
@@ -16,6 +17,7 @@ from envs_jax.platformer.collision import (
     Body,
     Coordinate,
     Surroundings,
+    batch_last,
     coordinate,
     pushed_out,
     surroundings,
@@ -108,7 +110,9 @@ def tick(
     vx, vy = ninja.vx * DRAG, ninja.vy * DRAG + gravity
     around = surroundings(levels, level, world.door_closed, column, row)
     at_x, at_y = coordinate(x, ninja.x_rest).plus(vx), coordinate(y, ninja.y_rest).plus(vy)
-    body = _collide(at_x, at_y, vx, vy, around, precision)
+    zero, no = jnp.zeros_like(vx), jnp.zeros(vx.shape, bool)
+    body = Body(at_x, at_y, vx, vy, zero, zero, zero, zero, no, no, no)
+    body = batch_last(partial(_collide, precision=precision))(body, around)
 
     after = world.replace(
         ninja=ninja.replace(
@@ -123,7 +127,8 @@ def tick(
         mine_state=mine_state,
     )
     after = _touch(after, mines, levels, level, corner)
-    normal = wall_in_reach(body.x, body.y, around._replace(closed=_split(after.door_closed)))
+    around = around._replace(closed=_split(after.door_closed))
+    normal = batch_last(wall_in_reach)((body.x, body.y), around)
     touched = _land(after.ninja, body, vx, vy, normal)
     after = after.replace(ninja=_placed(think(touched, horizontal, jump), corner))
 
@@ -158,30 +163,21 @@ def _overlaps(place: jax.Array, radius: jax.Array | float, x: jax.Array, y: jax.
     return dx * dx + dy * dy < reach * reach
 
 
-def _collide(
-    x: Coordinate,
-    y: Coordinate,
-    vx: jax.Array,
-    vy: jax.Array,
-    around: Surroundings,
-    precision: Precision,
-) -> Body:
-    zero, no = jnp.zeros_like(vx), jnp.zeros(vx.shape, bool)
-    body = Body(x, y, vx, vy, zero, zero, zero, zero, no, no, no)
+def _collide(body: Body, around: Surroundings, precision: Precision) -> Body:
     rounds, pushes = _PUSHES[precision]
     if precision == "fast":
         return jax.lax.fori_loop(0, pushes, lambda _, body: pushed_out(body, around), body)
 
     def more(carry: tuple[jax.Array, Body]) -> jax.Array:
         count, body = carry
-        return (count < pushes) & body.moved
+        return (count < pushes) & body.moved.any()
 
     def push(carry: tuple[jax.Array, Body]) -> tuple[jax.Array, Body]:
         count, body = carry
         return count + 1, pushed_out(body, around)
 
     for _ in range(rounds):
-        carry = (jnp.zeros(vx.shape, jnp.int32), body._replace(moved=~no))
+        carry = (jnp.int32(0), body._replace(moved=jnp.ones_like(body.moved)))
         body = jax.lax.while_loop(more, push, carry)[1]
     return body
 
