@@ -192,10 +192,11 @@ def count(episodes: EpisodeTotals, stages: int, groups: int, shards: Shards) -> 
         assert episodes.stage is not None and episodes.success is not None
 
         def total(number: jax.Array, valid: jax.Array, size: int) -> jax.Array:
-            places = (number[..., None] == jnp.arange(size)) & valid[..., None]
-            return places.sum((0, 1), dtype=jnp.int32)
+            place = jnp.where(valid, number, size)  # beyond the end: dropped
+            return jnp.zeros(size, jnp.int32).at[place.ravel()].add(1, mode="drop")
 
-        stage, ended = episodes.stage, episodes.ended
+        stage = episodes.stage
+        ended = episodes.ended & (stage >= 0) & (stage < stages)
         by_group = None
         if groups:
             group = episodes.group
@@ -218,12 +219,15 @@ def add(state: CurriculumState, counts: Counts) -> CurriculumState:
     def push(new: jax.Array, old: jax.Array) -> jax.Array:
         return jnp.where(some, jnp.concatenate([new[:, None], old[:, :-1]], 1), old)
 
+    groups = state.groups
+    if groups is not None and counts.groups is not None:
+        groups = add_groups(groups, counts.groups)
     return state.replace(
         since=_saturating(state.since, counts.played[state.stage]),
         episodes=_saturating(state.episodes, counts.played),
         played=push(counts.played, state.played),
         won=push(counts.won, state.won),
-        groups=None if state.groups is None else add_groups(state.groups, counts.groups),
+        groups=groups,
     )
 
 

@@ -141,6 +141,7 @@ def test_same_history_on_eight_devices():
     assert history(one)["transitions"] >= 2
 
 
+@pytest.mark.slow
 def test_exact_is_the_same_bits_and_the_same_run():
     one, *rest = trained((30,), exact=True)
     many, *rest_of_many = trained((30,), exact=True, devices=8)
@@ -148,6 +149,7 @@ def test_exact_is_the_same_bits_and_the_same_run():
     chex.assert_trees_all_equal(one, trained((30,))[0])
 
 
+@pytest.mark.slow
 def test_members_have_curricula_of_their_own():
     together, _, _, _ = trained((30,), members=2)
     alone, _, _, _ = trained((30,))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -44,8 +46,15 @@ def lock(**changes: Any) -> Config:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Result:
-    return train(lock(), tmp_path_factory.mktemp("whole") / "run", console="silent")
+def whole_and_shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, str]:
+    with contextlib.redirect_stderr(io.StringIO()) as shown:
+        result = train(lock(), tmp_path_factory.mktemp("whole") / "run", console="rows")
+    return result, shown.getvalue()
+
+
+@pytest.fixture(scope="module")
+def whole(whole_and_shown: tuple[Result, str]) -> Result:
+    return whole_and_shown[0]
 
 
 def told(run_dir: Path) -> dict[str, Any]:
@@ -97,11 +106,8 @@ def test_stopped_and_gone_on_is_the_same_run(
     assert rows(run_dir) == rows(whole.run_dir)
 
 
-def test_transitions_are_said(
-    whole: Result, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    train(lock(total_steps=16 * STEPS), tmp_path / "run", console="rows")
-    shown = capsys.readouterr().err
+def test_transitions_are_said(whole_and_shown: tuple[Result, str]) -> None:
+    whole, shown = whole_and_shown
     first = told(whole.run_dir)["members"]["0"]["history"][0]
     assert f"Stage turns1 -> turns3 at {first['env_steps']:,} env_steps, with " in shown
     assert "  stage " in shown and shown.count("Stage turns1 -> turns3") == 1
