@@ -94,16 +94,18 @@ class Surroundings(NamedTuple):
         base: int32, where the level's cells begin.
         column: int32, of the cell from whose top left corner all positions count.
         row: the same.
-        door: of each locked door left, top, right, bottom end (px), column and row of its cell.
-        closed: of each locked door.
+        door_ends: left, top, right and bottom ends of locked doors, px, each ``[D]``.
+        door_cell: column and row of their cells, int32, each ``[D]``.
+        door_closed: bool ``[D]``.
     """
 
     cells: jax.Array
     base: jax.Array
     column: jax.Array
     row: jax.Array
-    door: list[tuple[jax.Array, ...]]
-    closed: list[jax.Array]
+    door_ends: list[jax.Array]
+    door_cell: list[jax.Array]
+    door_closed: jax.Array
 
 
 class Body(NamedTuple):
@@ -170,30 +172,33 @@ def surroundings(
         column: int32, of the cell from whose top left corner positions count.
         row: the same.
     """
-    doors = range(levels.lock_mask.shape[-1])
     corner = jnp.stack([column, row, column, row]) * CELL
-    sides, cell = levels.lock_door[level] - corner, levels.lock_cell[level]
+    ends, cell = levels.lock_door[level] - corner, levels.lock_cell[level]
     return Surroundings(
         levels.cells.reshape(-1),
         level * levels.cells.shape[-1],
         column,
         row,
-        [(*(sides[d, i] for i in range(4)), cell[d, 0], cell[d, 1]) for d in doors],
-        [door_closed[d] for d in doors],
+        [ends[:, i] for i in range(4)],
+        [cell[:, i] for i in range(2)],
+        door_closed,
     )
 
 
 def batch_last(function: Callable[[Any, Surroundings], Any]) -> Callable[[Any, Surroundings], Any]:
     """A function of ninjas and where they are, that under `jax.vmap` gets whole batches.
 
-    `jax.vmap` alone would put the axis of the batch before that of the surfaces.
+    `jax.vmap` alone would put the axis of the batch before those of surfaces and doors. The result
+    must have no other axes.
     """
     whole = jax.custom_batching.custom_vmap(function)
 
     @whole.def_vmap
     def _(size: int, is_batched: Any, ninjas: Any, around: Surroundings) -> tuple[Any, Any]:
         def spread(leaf: jax.Array, has_batch: bool) -> jax.Array:
-            return leaf if has_batch else jnp.broadcast_to(leaf, (size, *jnp.shape(leaf)))
+            if has_batch:
+                return jnp.moveaxis(leaf, 0, -1)
+            return jnp.broadcast_to(leaf[..., None], (*leaf.shape, size))
 
         ninjas_batched, around_batched = is_batched
         if around_batched.cells:
@@ -245,39 +250,35 @@ def wall_in_reach(place: tuple[Coordinate, Coordinate], around: Surroundings) ->
     for point in _surfaces(x, y, reach, around):
         is_wall = (jnp.abs(point.dy) < _LEVEL) & (jnp.abs(point.dx) <= reach) & point.exists
         is_right, is_left = is_wall & (point.dx > 0.0), is_wall & (point.dx < 0.0)
-        axes = tuple(range(is_wall.ndim - normal.ndim))
         # With walls at both sides that counts which comes first, and it is further left.
-        found = jnp.where(is_right.any(axes), 1.0, jnp.where(is_left.any(axes), -1.0, 0.0))
+        found = jnp.where(is_right.any(0), 1.0, jnp.where(is_left.any(0), -1.0, 0.0))
         normal = jnp.where(normal == 0.0, found, normal)
     return normal
 
 
 def _nearest(kinds: list[_Surface]) -> _Surface:
-    """Of all surfaces, those that face the ninja first by a little; of equal ones the first."""
-    result: _Surface | None = None
-    for points in kinds:
-        one, rank = _first_best(points)
-        if result is None:
-            result, best = one, rank
-        else:
-            is_nearer = rank < best
-            result = jax.tree.map(partial(jnp.where, is_nearer), one, result)
-            best = jnp.where(is_nearer, rank, best)
-    assert result is not None
-    return result
+    """Of all surfaces, those that face the ninja first by a little."""
+    best, *others = map(_nearest_of_kind, kinds)
+    for points, rank in others:
+        is_nearer = rank < best[1]
+        best = jax.tree.map(partial(jnp.where, is_nearer), (points, rank), best)
+    return best[0]
 
 
-def _first_best(points: _Surface) -> tuple[_Surface, jax.Array]:
+def _nearest_of_kind(points: _Surface) -> tuple[_Surface, jax.Array]:
+    """The nearest of surfaces, leaves without the first axis, and its rank."""
     rank = points.excess + jnp.where(points.is_behind, _FRONT, 0.0)
     rank = jnp.where(points.exists, rank, _NOWHERE)
+    if rank.shape[0] == 1:
+        return jax.tree.map(lambda leaf: leaf[0], (points, rank))
+
     best = rank.min(0)
     number = jax.lax.broadcasted_iota(jnp.int32, rank.shape, 0)
-    chosen = number == jnp.where(rank == best, number, rank.shape[0]).min(0)
+    chosen = jnp.where(rank == best, number, rank.shape[0] - 1).min(0, keepdims=True)
 
     def pick(values: jax.Array) -> jax.Array:
-        if values.dtype == bool:
-            return (values & chosen).any(0)
-        return jnp.where(chosen, values, 0).sum(0)
+        values = jnp.broadcast_to(values, rank.shape)
+        return jnp.take_along_axis(values, chosen, 0, mode="promise_in_bounds")[0]
 
     return jax.tree.map(pick, points), best
 
@@ -301,14 +302,25 @@ def _surfaces(x: Coordinate, y: Coordinate, reach: float, around: Surroundings) 
     left = x.minus(((columns - around.column) * CELL).astype(x.rest.dtype))
     top = y.minus(((rows - around.row) * CELL).astype(y.rest.dtype))
     kinds = [_slopes(left, top, codes), _edges(left, top, codes)]
-    for (west, north, east, south, column, row), closed in zip(
-        around.door, around.closed, strict=True
-    ):
-        is_near = (low_x <= column) & (column <= high_x) & (low_y <= row) & (row <= high_y)
-        dx, dy = _past(x, west, east), _past(y, north, south)
-        door = _point(dx, dy, jnp.zeros_like(closed), closed & is_near)
-        kinds.append(jax.tree.map(lambda leaf: leaf[None], door))
+    if around.door_closed.shape[0]:
+        kinds.append(_doors(x, y, around, (low_x, high_x), (low_y, high_y)))
     return kinds
+
+
+def _doors(
+    x: Coordinate,
+    y: Coordinate,
+    around: Surroundings,
+    columns: tuple[jax.Array, jax.Array],
+    rows: tuple[jax.Array, jax.Array],
+) -> _Surface:
+    west, north, east, south = around.door_ends
+    column, row = around.door_cell
+    is_near = (columns[0] <= column) & (column <= columns[1])
+    is_near &= (rows[0] <= row) & (row <= rows[1])
+    dx, dy = _past(x, west, east), _past(y, north, south)
+    closed = around.door_closed
+    return _point(dx, dy, jnp.zeros_like(closed), closed & is_near)
 
 
 def _cell(place: jax.Array, origin: jax.Array, cells: int) -> jax.Array:

@@ -31,8 +31,7 @@ _FAR = -1e4  # px, where entities are that there are not: nothing touches them
 _HALF_DOOR = 12  # px
 
 
-@struct.dataclass
-class Levels:
+class Levels(struct.PyTreeNode):
     """A bank of levels; leaves ``[L, ...]``, lengths in px from the corner of the frame.
 
     Attributes:

@@ -127,7 +127,7 @@ def tick(
         mine_state=mine_state,
     )
     after = _touch(after, mines, levels, level, corner)
-    around = around._replace(closed=_split(after.door_closed))
+    around = around._replace(door_closed=after.door_closed)
     normal = batch_last(wall_in_reach)((body.x, body.y), around)
     touched = _land(after.ninja, body, vx, vy, normal)
     after = after.replace(ninja=_placed(think(touched, horizontal, jump), corner))
@@ -143,10 +143,6 @@ def _placed(ninja: Ninja, corner: jax.Array) -> Ninja:
     return ninja.replace(
         x=x, y=y, x_rest=ninja.x_rest - (x - coarse_x), y_rest=ninja.y_rest - (y - coarse_y)
     )
-
-
-def _split(doors: jax.Array) -> list[jax.Array]:
-    return [doors[d] for d in range(doors.shape[-1])]
 
 
 def _mines_think(state: jax.Array, mines: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:

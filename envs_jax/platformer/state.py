@@ -11,8 +11,7 @@ __all__ = ["Ninja", "World"]
 IMMOBILE, RUNNING, SLIDING, JUMPING, FALLING, WALL_SLIDING, DEAD, DYING, WON = range(9)
 
 
-@struct.dataclass
-class Ninja:
+class Ninja(struct.PyTreeNode):
     """One ninja; all leaves scalars, or with the same leading axes.
 
     Attributes:
@@ -60,8 +59,7 @@ class Ninja:
         return self.state == JUMPING
 
 
-@struct.dataclass
-class World:
+class World(struct.PyTreeNode):
     """A level as one ninja has left it.
 
     Attributes:
