@@ -51,7 +51,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
         "gentle": Hills(hills=(1, 2), rise=(1, 2), back=0.1),
         "simple": Hills(hills=(1, 3), rise=(1, 4), kinds=("straight", "mild", "step")),
         "medium": Hills(hills=(2, 5), rise=(2, 6), kinds=_ALL_SLOPES),
-        "large": Hills(hills=(4, 12), rise=(1, 10), kinds=_ALL_SLOPES),
+        "large": Hills(hills=(3, 12), rise=(1, 6), flat=(1, 4), kinds=_ALL_SLOPES),
         "mined": Hills(hills=(2, 5), rise=(1, 5), flat=(2, 4), kinds=_ALL_SLOPES, mines=(2, 5)),
     },
     "vertical_corridor": {
@@ -74,7 +74,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
         ),
     },
     "horizontal_corridor": {
-        "minimal": HorizontalCorridor((4, 9), (1, 2)),
+        "minimal": HorizontalCorridor((4, 12), (1, 3)),
         "few_mines": HorizontalCorridor((8, 14), (3, 4), mines=(1, 1)),
         "simple": HorizontalCorridor((8, 16), (2, 4), blocks=(0, 2), back=0.2),
         "long": HorizontalCorridor((16, 30), (1, 5), blocks=(0, 4), back=0.3),
@@ -93,7 +93,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
         "mined": Corridors((2, 4), (16, 30), (3, 4), mines=(1, 3), toggle_share=0.3, up=0.4),
     },
     "single_chamber": {
-        "minimal": SingleChamber((4, 10), (3, 5)),
+        "minimal": SingleChamber((4, 12), (3, 6)),
         "few_mines": SingleChamber((8, 14), (4, 6), mines=(1, 1)),
         "with_mines": SingleChamber((10, 18), (4, 6), mines=(2, 3), lift=(0, 1)),
         "simple": SingleChamber((3, 20), (3, 5), locked=0.3, back=0.2),
@@ -145,7 +145,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "jump_platforms": {
         "simple": JumpPlatforms((16, 24), (7, 10), gap=(2, 4), mine_spacing=0),
         "medium": JumpPlatforms((26, 36), (9, 14), gap=(3, 6)),
-        "hard": JumpPlatforms((30, 42), (14, 23), gap=(8, 12), platform=(4, 6)),
+        "hard": JumpPlatforms((30, 42), (14, 23), gap=(8, 12), platform=(6, 9)),
         "mined": JumpPlatforms((30, 42), (10, 16), gap=(4, 8), platform=(2, 5), climb=2),
     },
 }

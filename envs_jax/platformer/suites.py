@@ -1,0 +1,104 @@
+"""Banks by name: made once from fixed seeds, proved, and kept in the user's cache.
+
+``python -m envs_jax.platformer.suites NAME ...`` makes them beforehand; whoever loads one that is
+not there yet makes it, too, which takes some minutes. The cache is ``~/.cache/rljax/levels``, or
+where the environment variable ``RLJAX_LEVELS`` says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from envs_jax.platformer.bank import Bank, BankError, read_bank, write_bank
+from envs_jax.platformer.generators import CATEGORIES, FAMILIES, nearest
+from envs_jax.platformer.making import make
+from envs_jax.platformer.proof import Effort
+
+__all__ = ["SUITES", "Suite", "cache_path", "load", "main"]
+
+_VERSION = 1  # of what decides which levels come out: generators, physics and search
+_STARTER = Path(__file__).parent / "data" / "starter.npz"
+
+
+class Suite(NamedTuple):
+    """What a bank is made of.
+
+    Attributes:
+        split: "train" or "test"; no level is ever in both.
+        counts: of levels by category.
+    """
+
+    split: str
+    counts: dict[str, int]
+
+
+_STANDARD = {"simple": 50, "medium": 100, "complex": 50, "mine_heavy": 30, "exploration": 20}
+SUITES = {
+    "starter": Suite("train", dict.fromkeys(CATEGORIES, 10)),
+    "train": Suite("train", _STANDARD),
+    "test": Suite("test", _STANDARD),
+    "curriculum": Suite("train", dict.fromkeys(CATEGORIES, 100)),
+    "curriculum_test": Suite("test", dict.fromkeys(CATEGORIES, 30)),
+}
+
+
+def load(name: str | Path) -> Bank:
+    """A bank by name, made if need be, or from a file.
+
+    Args:
+        name: one of `SUITES`, or the path of a bank file (which ends in ``.npz``).
+
+    Raises:
+        BankError: for an unknown name, or a file that cannot be read.
+    """
+    if str(name).endswith(".npz"):
+        return read_bank(name)
+    path = cache_path(str(name))
+    if path.exists():
+        return read_bank(path)
+    suite = SUITES[str(name)]
+    bank = make(list(suite.counts), list(suite.counts.values()), split=suite.split, say=_print)
+    write_bank(bank, path)
+    return bank
+
+
+def cache_path(name: str) -> Path:
+    """Where a suite is kept; the name tells apart what other versions would make.
+
+    Raises:
+        BankError: for an unknown name.
+    """
+    if name not in SUITES:
+        raise BankError(f"bank {name!r}: {nearest(name, SUITES)}, or the path of a .npz file")
+    if name == "starter" and _STARTER.exists():
+        return _STARTER
+    folder = os.environ.get("RLJAX_LEVELS") or str(
+        Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "rljax" / "levels"
+    )
+    recipe = repr((_VERSION, SUITES[name], CATEGORIES, FAMILIES, Effort()))
+    return Path(folder) / f"{name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}.npz"
+
+
+def _print(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def main(names: Sequence[str]) -> int:
+    """Make the named suites, all if none is named."""
+    for name in names or [name for name in SUITES if name != "starter"]:
+        try:
+            bank = load(name)
+        except ValueError as error:
+            _print(str(error))
+            return 2
+        _print(f"{name}: {len(bank)} levels in {cache_path(name)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,184 @@
+"""Banks: what is in them, their files, and how they are made."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from envs_jax.platformer import making
+from envs_jax.platformer.bank import BankError, join, read_bank, write_bank
+from envs_jax.platformer.generators import CATEGORIES, generate
+from envs_jax.platformer.generators.draft import mirrored
+from envs_jax.platformer.making import likeness, make, split_of
+from envs_jax.platformer.maps import write_map
+from envs_jax.platformer.search import Effort, Proof, check, prove_each
+from envs_jax.platformer.suites import SUITES, cache_path, load
+
+FAST = Effort(states=2000, polish=100, slots=4, batch=32, mines=64, doors=3)
+
+
+@pytest.fixture(scope="module")
+def starter():
+    return load("starter")
+
+
+@pytest.fixture(scope="module")
+def made():
+    return make(["simplest", "simpler"], [3, 5], effort=FAST)
+
+
+def _rows(bank):
+    return [
+        (write_map(level), proof.horizontal.tolist(), proof.jump.tolist(), *rest)
+        for level, proof, *rest in zip(
+            bank.maps,
+            bank.proofs,
+            bank.categories,
+            bank.generators,
+            bank.seeds,
+            bank.tiers,
+            strict=True,
+        )
+    ]
+
+
+def test_the_starter_bank_has_every_category_in_slices(starter):
+    assert tuple(dict.fromkeys(starter.categories)) == tuple(CATEGORIES)
+    groups = starter.groups
+    assert len({group[:2] for group in groups}) == len(groups)
+    first = 0
+    for group in groups:
+        assert group.first == first and group.size > 0
+        members = slice(first, first + group.size)
+        assert set(starter.categories[members]) == {group.category}
+        assert set(starter.generators[members]) == {group.generator}
+        first += group.size
+    assert first == len(starter)
+
+
+def test_levels_of_the_starter_bank_come_from_their_seeds(starter):
+    for index in range(0, len(starter), 7):
+        family, preset = starter.generators[index].split(":")
+        again = generate(family, preset, starter.seeds[index])
+        assert write_map(again) == write_map(starter.maps[index])
+        assert split_of(again) == "train"
+
+
+def test_every_level_of_the_starter_bank_is_won_by_its_proof(starter):
+    rows = [
+        (number, *row) for number, row in enumerate(zip(starter.maps, starter.proofs, strict=True))
+    ]
+    checked = dict(check(rows, FAST))
+    assert sorted(checked) == list(range(len(starter)))
+    for number, proof in enumerate(starter.proofs):
+        assert checked[number] is not None and checked[number].frames == proof.frames
+
+
+def test_proofs_that_do_not_win_are_noticed(starter):
+    proof = starter.proofs[0]
+    for bad in (Proof(0 * proof.horizontal, proof.jump), Proof(-proof.horizontal, proof.jump)):
+        assert dict(check([(5, starter.maps[0], bad)], FAST)) == {5: None}
+
+
+def test_made_banks_are_sorted_proved_and_without_twins(made):
+    assert made.categories == ("simplest",) * 3 + ("simpler",) * 5
+    assert list(made.generators[3:]) == sorted(made.generators[3:])
+    assert all(proof.frames > 0 for proof in made.proofs)
+    likenesses = {likeness(level) for level in made.maps}
+    assert len(likenesses) == len(made)
+    assert {split_of(level) for level in made.maps} == {"train"}
+
+
+def test_making_again_gives_the_same(made):
+    again = make(["simplest", "simpler"], [3, 5], effort=FAST)
+    assert _rows(again) == _rows(made)
+
+
+def test_a_level_is_in_one_split_wherever_it_lies():
+    for seed in range(10):
+        level = generate("hills", "medium", seed)
+        assert split_of(level) == split_of(mirrored(level))
+    splits = [split_of(generate("maze", "small", seed)) for seed in range(60)]
+    assert 3 < splits.count("test") < 30
+
+
+def test_a_bank_file_gives_the_bank_back(made, tmp_path):
+    write_bank(made, tmp_path / "deep" / "bank.npz")
+    assert _rows(read_bank(tmp_path / "deep" / "bank.npz")) == _rows(made)
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["bank.npz"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "foreign", "missing", "format"])
+def test_bad_bank_files_are_refused_in_one_line(made, tmp_path, damage):
+    path = tmp_path / "bank.npz"
+    write_bank(made, path)
+    raw = bytearray(path.read_bytes())
+    if damage == "cut":
+        path.write_bytes(raw[: len(raw) // 2])
+    elif damage == "flip":
+        raw[len(raw) // 2] ^= 0x55
+        path.write_bytes(raw)
+    elif damage == "foreign":
+        np.savez(path, maps=np.zeros(3))
+    elif damage == "missing":
+        path.unlink()
+    else:
+        with np.load(path) as file:
+            np.savez(path, **{**dict(file), "format": np.int32(99)})
+    with pytest.raises(BankError, match="bank file") as caught:
+        read_bank(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_contents_that_do_not_fit_the_digest_are_refused(made, tmp_path):
+    path = tmp_path / "bank.npz"
+    write_bank(made, path)
+    with np.load(path) as file:
+        np.savez(path, **{**dict(file), "seeds": np.zeros(len(made), np.int64)})
+    with pytest.raises(BankError, match="digest"):
+        read_bank(path)
+
+
+def test_suites_are_kept_where_the_user_says(made, tmp_path, monkeypatch):
+    monkeypatch.setenv("RLJAX_LEVELS", str(tmp_path))
+    path = cache_path("curriculum")
+    assert path.parent == tmp_path
+    write_bank(made, path)
+    assert _rows(load("curriculum")) == _rows(made)
+    assert _rows(load(path)) == _rows(made)
+
+
+def test_standard_suites_have_250_levels():
+    for name in ("train", "test"):
+        assert sum(SUITES[name].counts.values()) == 250
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: load("tset"), "nearest is 'test'"),
+        (lambda: make(["simplle"], [1]), "nearest is 'simple'"),
+        (lambda: make(["simple"], [1], split="trian"), "nearest is 'train'"),
+        (lambda: make(["simple"], [0]), "at least one"),
+        (lambda: join([]), "at least one"),
+    ],
+)
+def test_errors_are_one_line_that_names_what_was_expected(call, words):
+    with pytest.raises(ValueError, match=words) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_generator_without_solvable_levels_is_named(monkeypatch):
+    monkeypatch.setattr(
+        making, "prove_each", lambda levels, effort: ((n, None) for n, _ in enumerate(levels))
+    )
+    with pytest.raises(BankError, match="gave 0 levels out of 200 seeds"):
+        make(["simple"], [1])
+
+
+def test_proofs_come_with_their_numbers():
+    levels = [generate("horizontal_corridor", "minimal", seed) for seed in range(6)]
+    proofs = dict(prove_each(levels, FAST))
+    assert sorted(proofs) == list(range(6))
+    assert all(dataclasses.is_dataclass(proof) for proof in proofs.values())
