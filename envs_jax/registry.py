@@ -25,6 +25,7 @@ _FACTORIES: dict[str, Factory | str] = {
     "Reference-particles": "envs_jax.particles.reference:Reference",
     "SpeakerListener-particles": "envs_jax.particles.speaker_listener:SpeakerListener",
     "Pushing-v1": "envs_jax.pushing.env:Pushing",
+    "Platformer-v1": "envs_jax.platformer.env:Platformer",
 }
 
 # Which kinds of number (numpy's letters) a parameter takes, by the kind of its default.

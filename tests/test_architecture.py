@@ -40,6 +40,7 @@ STARTS_A_BACKEND = (
     "envs_jax.particles.reference",
     "envs_jax.particles.speaker_listener",
     "envs_jax.particles.spread",
+    "envs_jax.platformer.env",
     "envs_jax.pushing.env",
     "envs_jax.pushing.world",
     "envs_jax.stages",

@@ -23,7 +23,7 @@ _NINJA_COLOURS: dict[int, Colour] = {DEAD: RED, DYING: RED, WON: GREEN}
 
 def draw(state: PlatformerState, params: PlatformerParams) -> np.ndarray:
     """One (unbatched) state, uint8 ``[600, 1056, 3]``."""
-    return draw_level(params.levels, int(state.level), state.world)
+    return draw_level(params.bank, int(state.level), state.world)
 
 
 def draw_level(

@@ -1,5 +1,12 @@
 """Presets: one module per family, each with a dict of functions that return a config."""
 
-from experiments.presets import classic, memory, minatar, particles, pushing
+from experiments.presets import classic, memory, minatar, particles, platformer, pushing
 
-PRESETS = classic.PRESETS | minatar.PRESETS | memory.PRESETS | particles.PRESETS | pushing.PRESETS
+PRESETS = (
+    classic.PRESETS
+    | minatar.PRESETS
+    | memory.PRESETS
+    | particles.PRESETS
+    | pushing.PRESETS
+    | platformer.PRESETS
+)

@@ -87,6 +87,9 @@ def prepare(devices: int | None = None, cache_dir: str | None = None) -> None:
     # float32 means float32: no silent TF32 on recent GPUs.
     if jax.config.values["jax_default_matmul_precision"] is None:
         jax.config.update("jax_default_matmul_precision", "highest")
+    # What a function closes over, such as a bank of levels, is handed to its program rather than
+    # written into it: that would be megabytes to compile, to hash for the cache and to keep there.
+    jax.config.update("jax_use_simplified_jaxpr_constants", True)
     if cache_dir is None:
         cache_dir = os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(
             Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "rljax" / "xla"

@@ -34,9 +34,10 @@ def staged(
     from envs_jax.stages import GROUPS, WithStages
 
     stages = []
+    own_words = getattr(world, "stage_params", dict)
     for stage in config.stages:
         try:
-            changes = change(name, params, stage.params)
+            changes = change(name, params, own_words(stage.params))
         except ValueError as error:
             raise UserError(f"curriculum stage {stage.name!r}: {error}") from None
         if config.stratify and hasattr(params, GROUPS):

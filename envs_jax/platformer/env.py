@@ -1,0 +1,273 @@
+"""The platformer as an environment: levels, what is seen of them, rewards."""
+
+import difflib
+import functools
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from envs_jax import spaces
+from envs_jax.base import Environment, EnvParams, EnvState
+from envs_jax.platformer.course import Course, load_course
+from envs_jax.platformer.levels import Levels
+from envs_jax.platformer.observation import action_mask, minimal
+from envs_jax.platformer.paths import Guidance, Paths, guidance
+from envs_jax.platformer.physics import Precision, start, tick
+from envs_jax.platformer.reward import has_died, has_won, potential, reward_terms
+from envs_jax.platformer.state import World
+
+__all__ = ["Platformer", "PlatformerParams", "PlatformerState"]
+
+Observation = Literal["minimal", "tiles", "graph", "pixels"]
+
+# Noop, left, right, jump, jump left, jump right.
+_HORIZONTAL = (0, -1, 1, 0, -1, 1)
+_JUMPS_FROM = 3
+
+
+@struct.dataclass(kw_only=True)
+class PlatformerParams(EnvParams):
+    """Levels, time limit and reward scales; all traced.
+
+    Attributes:
+        max_steps_in_episode: steps of `frame_skip` frames.
+        bank: levels.
+        paths: of the bank.
+        group_first: int32 ``[G]``, the first level of each group; a group is what one generator
+            gives to one category.
+        group_size: int32 ``[G]``.
+        group_probabilities: float32 ``[G]``, how likely a reset is to take its level from each.
+        win_scale: reward for the exit.
+        death_scale: what death costs.
+        time_scale: what a step costs.
+        progress_scale: of the potential that grows along the path, see
+            :func:`~envs_jax.platformer.reward.potential`.
+        shaping_discount: should be the discount that is trained with.
+    """
+
+    max_steps_in_episode: int = 500
+    bank: Levels
+    paths: Paths
+    group_first: jax.Array
+    group_size: jax.Array
+    group_probabilities: jax.Array
+    win_scale: float = 2.0
+    death_scale: float = 0.5
+    time_scale: float = 0.001
+    progress_scale: float = 1.0
+    shaping_discount: float = 0.995
+
+
+@struct.dataclass
+class PlatformerState(EnvState):
+    """One level under way.
+
+    Attributes:
+        time: int32, steps since the start.
+        level: int32, index into the bank.
+        group: int32, which group the level is of.
+        world: ninja and entities.
+        potential: float32, see :func:`~envs_jax.platformer.reward.potential`.
+    """
+
+    time: jax.Array
+    level: jax.Array
+    group: jax.Array
+    world: World
+    potential: jax.Array
+
+
+class Platformer(Environment[PlatformerState, PlatformerParams]):
+    """An N++-style game, registered as ``Platformer-v1``: touch the switch, then the exit.
+
+    One of six actions (none, left, right, jump, jump left, jump right) is held for `frame_skip`
+    frames of 1/60 s. The reward is the sum of
+    :func:`~envs_jax.platformer.reward.reward_terms`. An episode ends when the ninja wins
+    (success), dies of a mine or an impact, or, truncated, after ``max_steps_in_episode`` steps.
+
+    Args:
+        levels: a bank: "starter", which comes with the package, the name of a standard suite, or
+            the path of a bank file; or a course made of maps of one's own.
+        category: what levels are played: "all", one category, or several joined by "+". Groups of
+            the chosen ones are equally likely. All levels stay in the bank.
+        observation: "minimal", float32 ``[42]``; or a dict of that, "vector", and of "tiles"
+            ``[11, 11, 9]``, "nodes" ``[966, 14]`` and "edges" ``[966, 9, 2]``, or "player"
+            ``[84, 84, 1]`` and "level" ``[100, 176, 1]``; see docs/platformer.md.
+        frame_skip: frames of a step.
+        precision: of the physics.
+        masked: whether actions that would be pointless are masked; the observation is then a dict
+            with the reserved part "action_mask", and "minimal" is its part "vector".
+
+    Raises:
+        ValueError: for an unknown name, a number below 1, or a bank file that cannot be read.
+    """
+
+    def __init__(
+        self,
+        levels: str | Course = "starter",
+        category: str = "all",
+        observation: Observation = "minimal",
+        frame_skip: int = 4,
+        precision: Precision = "fast",
+        masked: bool = True,
+    ) -> None:
+        super().__init__()
+        _check_word("observation", observation, get_args(Observation))
+        _check_word("precision", precision, get_args(Precision))
+        if isinstance(frame_skip, bool) or not isinstance(frame_skip, int) or frame_skip < 1:
+            raise ValueError(f"frame_skip {frame_skip!r}: expected a whole number, nearest is 1")
+        self.course = levels if isinstance(levels, Course) else load_course(levels)
+        self._chosen = self.course.choose(category)
+        self.observation, self.precision = observation, precision
+        self.frame_skip, self.masked = frame_skip, masked
+
+    @property
+    def name(self) -> str:
+        """The registered id."""
+        return "Platformer-v1"
+
+    @functools.cached_property
+    def default_params(self) -> PlatformerParams:
+        """The bank, and each group of the chosen categories as likely as the others."""
+        course = self.course
+        return PlatformerParams(
+            bank=jax.tree.map(jnp.asarray, course.levels),
+            paths=jax.tree.map(jnp.asarray, course.paths),
+            group_first=jnp.asarray(course.group_first),
+            group_size=jnp.asarray(course.group_size),
+            group_probabilities=jnp.asarray(self._chosen),
+        )
+
+    def stage_params(self, stage: Mapping[str, Any]) -> dict[str, Any]:
+        """What a stage of a curriculum says, with "category" as probabilities of its groups.
+
+        Raises:
+            ValueError: for a category that the bank does not have.
+        """
+        params = dict(stage)
+        if "category" in params:
+            params["group_probabilities"] = self.course.choose(params.pop("category"))
+        return params
+
+    def reset_env(self, key: jax.Array, params: PlatformerParams) -> tuple[Any, PlatformerState]:
+        """A random level of a random group, from its start."""
+        draw = jax.random.uniform(key, (2,))
+        edges = jnp.cumsum(params.group_probabilities)
+        group = (draw[0] * edges[-1] >= edges).sum(dtype=jnp.int32)
+        group = jnp.minimum(group, edges.shape[0] - 1)
+        size = params.group_size[group]
+        within = jnp.minimum((draw[1] * size).astype(jnp.int32), size - 1)
+        return self.start_level(params.group_first[group] + within, group, params)
+
+    def start_level(
+        self, level: jax.Array, group: jax.Array, params: PlatformerParams
+    ) -> tuple[Any, PlatformerState]:
+        """A given level (int32) of a given group (int32), from its start."""
+        world = start(params.bank, level)
+        guide = guidance(world, params.paths, level)
+        state = PlatformerState(
+            time=jnp.zeros((), jnp.int32),
+            level=level,
+            group=group,
+            world=world,
+            potential=potential(guide.remaining, params.paths.total[level], params),
+        )
+        return self._seen(state, guide, params), state
+
+    def step_env(
+        self,
+        key: jax.Array,
+        state: PlatformerState,
+        action: int | float | jax.Array,
+        params: PlatformerParams,
+    ) -> tuple[Any, PlatformerState, jax.Array, jax.Array, dict[Any, Any]]:
+        """Hold an action for `frame_skip` frames, or up to the level's end."""
+        action = jnp.asarray(action).astype(jnp.int32)
+        horizontal = jnp.asarray(_HORIZONTAL)[action]
+        jump = action >= _JUMPS_FROM
+
+        def frame(_: int, world: World) -> World:
+            return tick(world, horizontal, jump, params.bank, state.level, self.precision)
+
+        world = jax.lax.fori_loop(0, self.frame_skip, frame, state.world)
+        guide = guidance(world, params.paths, state.level)
+        height = potential(guide.remaining, params.paths.total[state.level], params)
+        terms = reward_terms(state.potential, height, world, params)
+        state = state.replace(time=state.time + 1, world=world, potential=height)
+        won = has_won(world)
+        info = {"success": won, "group": state.group}
+        reward = sum(terms.values(), jnp.float32(0.0))
+        return self._seen(state, guide, params), state, reward, won | has_died(world), info
+
+    def get_obs(
+        self,
+        state: PlatformerState,
+        params: PlatformerParams | None = None,
+        key: jax.Array | None = None,
+    ) -> Any:
+        """What is seen of `state`; `params` cannot be left out."""
+        if params is None:
+            raise ValueError("params None: expected the parameters, which hold the levels")
+        return self._seen(state, guidance(state.world, params.paths, state.level), params)
+
+    def _seen(self, state: PlatformerState, guide: Guidance, params: PlatformerParams) -> Any:
+        world, level = state.world, state.level
+        vector = minimal(world, guide, params.bank, params.paths, level)
+        parts = {"vector": vector}
+        if self.observation == "tiles":
+            from envs_jax.platformer.window import window
+
+            parts["tiles"] = window(world, params.bank, level)
+        elif self.observation == "graph":
+            from envs_jax.platformer.graph import graph
+
+            parts["nodes"], parts["edges"] = graph(world, guide, params.bank, params.paths, level)
+        elif self.observation == "pixels":
+            from envs_jax.platformer.pixels import level_view, player_view
+
+            parts["player"] = player_view(world, params.bank, level)
+            parts["level"] = level_view(world, params.bank, level)
+        if self.masked:
+            parts[spaces.ACTION_MASK] = action_mask(world.ninja)
+        return parts if len(parts) > 1 else vector
+
+    def is_terminated(self, state: PlatformerState, params: PlatformerParams) -> jax.Array:
+        """Whether the ninja has won or died."""
+        return has_won(state.world) | has_died(state.world)
+
+    def action_space(self, params: PlatformerParams | None = None) -> "spaces.Discrete":
+        """None, left, right, jump, jump left, jump right."""
+        return spaces.Discrete(len(_HORIZONTAL))
+
+    def observation_space(self, params: PlatformerParams) -> Any:
+        """Of the chosen observation, and the mask."""
+        _, state = jax.eval_shape(self.reset_env, jax.eval_shape(jax.random.key, 0), params)
+        seen = jax.eval_shape(self.get_obs, state, params)
+        if not isinstance(seen, dict):
+            return _space(seen)
+        return spaces.Dict({name: _space(part) for name, part in seen.items()})
+
+    def render(self, state: PlatformerState, params: PlatformerParams) -> np.ndarray:
+        """The level with the ninja, uint8 ``[H, W, 3]``."""
+        from envs_jax.platformer.render import draw
+
+        return draw(state, params)
+
+
+def _space(part: Any) -> "spaces.Box":
+    """Bounds of a part by its type: bytes, masks and numbers that are scaled to about 1."""
+    if part.dtype == jnp.uint8:
+        return spaces.Box(0, 255, part.shape, jnp.uint8)
+    if part.dtype == jnp.bool_:
+        return spaces.Box(0, 1, part.shape, jnp.bool_)
+    return spaces.Box(-jnp.inf, jnp.inf, part.shape)
+
+
+def _check_word(name: str, word: Any, words: tuple[str, ...]) -> None:
+    if word not in words:
+        near = difflib.get_close_matches(str(word), words, 1, 0.0)[0]
+        raise ValueError(f"{name} {word!r}: expected one of {words}, nearest is {near!r}")
