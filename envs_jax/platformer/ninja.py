@@ -108,19 +108,20 @@ def _run(ninja: Ninja, push: jax.Array, may_push: jax.Array) -> Ninja:
     rubs = coasts & ~stops & ~climbs
     total = jnp.sqrt(vx * vx + vy * vy)
     lost = jnp.abs(vx * (1.0 - GROUND_FRICTION) * ny) * ny * ny
-    climb = jnp.where(climbs, (total - lost) / jnp.where(climbs, total, 1.0), 1.0)
+    climb = jnp.where(climbs, lost / jnp.where(climbs, total, 1.0), 0.0)
 
     uphill = runs & goes_on & (push * nx < 0.0) & may_push
     boost = jnp.where(uphill, GROUND_ACCELERATION / 2 * push * ny, 0.0)
     settles = stands & (push == 0.0) & is_slow
-    rub = jnp.where(rubs, GROUND_FRICTION, jnp.where(settles, STOPPING_FRICTION, climb))
+    # What is lost is subtracted: shares near one would be rounded too much.
+    rub = jnp.where(rubs, 1 - GROUND_FRICTION, jnp.where(settles, 1 - STOPPING_FRICTION, climb))
 
     starts = (slides & goes_on) | (stands & (push != 0.0))
     slips = (runs & ~goes_on) | (stands & (push == 0.0) & ~is_slow)
     state = jnp.where(starts, RUNNING, jnp.where(slips, SLIDING, state))
     return ninja.replace(
-        vx=vx * rub + boost * ny,
-        vy=vy * climb - boost * nx,
+        vx=vx - vx * rub + boost * ny,
+        vy=vy - vy * climb - boost * nx,
         state=jnp.where(stops, IMMOBILE, state),
     )
 
@@ -134,7 +135,7 @@ def _fly(ninja: Ninja, push: jax.Array, is_over: jax.Array) -> Ninja:
     drops = ~is_over & was_sliding & ~slides_on
     grabs = ~is_over & walled & ~was_sliding & (ninja.vy > 0.0) & (into_wall < 0.0)
     return ninja.replace(
-        vy=jnp.where(slides_on, ninja.vy * WALL_FRICTION, ninja.vy),
+        vy=ninja.vy - jnp.where(slides_on, ninja.vy * (1 - WALL_FRICTION), 0.0),
         state=jnp.where(drops, FALLING, jnp.where(grabs, WALL_SLIDING, state)),
     )
 

@@ -15,7 +15,6 @@ import jax.numpy as jnp
 from envs_jax.platformer.collision import (
     RADIUS,
     Body,
-    Coordinate,
     Surroundings,
     batch_last,
     coordinate,
@@ -107,7 +106,7 @@ def tick(
     mine_state = _mines_think(world.mine_state, mines, x, y)
 
     gravity = jnp.where(ninja.held_gravity, GRAVITY_HELD, GRAVITY)
-    vx, vy = ninja.vx * DRAG, ninja.vy * DRAG + gravity
+    vx, vy = ninja.vx - ninja.vx * (1 - DRAG), ninja.vy + (gravity - ninja.vy * (1 - DRAG))
     around = surroundings(levels, level, world.door_closed, column, row)
     at_x, at_y = coordinate(x, ninja.x_rest).plus(vx), coordinate(y, ninja.y_rest).plus(vy)
     zero, no = jnp.zeros_like(vx), jnp.zeros(vx.shape, bool)
