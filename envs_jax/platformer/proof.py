@@ -29,7 +29,7 @@ class Effort:
     """
 
     states: int = 8000
-    polish: int = 3000
+    polish: int = 8000
     greed: float = 6.0
     bound: float = 0.8
     slots: int = 32
