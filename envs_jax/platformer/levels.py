@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -91,7 +92,8 @@ def compile_levels(
     mines = _room([_of(level, *_MINES) for level in maps], mines, "mines")
     doors = _room([_of(level, LOCKED_DOOR) for level in maps], doors, "locked doors")
     rows = [_compile(level, mines, doors) for level in maps]
-    return Levels(**{name: np.stack([row[name] for row in rows]) for name in rows[0]})
+    leaves: dict[str, Any] = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    return Levels(**leaves)
 
 
 def _of(level: Map, *types: int) -> list[Entity]:
@@ -133,11 +135,11 @@ def _check(level: Map, leave_out: Collection[int], name: str) -> None:
         )
 
 
-def _compile(level: Map, mines: int, doors: int) -> dict[str, np.ndarray]:
+def _compile(level: Map, mines: int, doors: int) -> dict[str, Any]:
     tiles = np.ones((ROWS + 2, COLUMNS + 2), np.uint8)
     tiles[1:-1, 1:-1] = level.tiles
     (exit_door,) = _of(level, EXIT)
-    row = {
+    row: dict[str, Any] = {
         "cells": cell_codes(tiles).ravel(),
         "tiles": tiles,
         "spawn": _px(level.ninja),

@@ -12,20 +12,13 @@ from typing import Literal, get_args
 import jax
 import jax.numpy as jnp
 
-from envs_jax.platformer.collision import (
-    RADIUS,
-    Body,
-    Surroundings,
-    batch_last,
-    coordinate,
-    pushed_out,
-    surroundings,
-    wall_in_reach,
-)
+from envs_jax.platformer.collision import Body, batch_last, pushed_out, wall_in_reach
+from envs_jax.platformer.coordinate import coordinate
 from envs_jax.platformer.levels import GRID, Levels
 from envs_jax.platformer.maps import CELL
 from envs_jax.platformer.ninja import DRAG, GRAVITY, GRAVITY_HELD, think
 from envs_jax.platformer.state import DEAD, DYING, IMMOBILE, WON, Ninja, World
+from envs_jax.platformer.surfaces import RADIUS, Surroundings, surroundings
 
 __all__ = ["Precision", "start", "tick"]
 

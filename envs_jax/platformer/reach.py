@@ -18,7 +18,8 @@ def out_of_reach(level: Map, entities: Sequence[Entity]) -> list[bool]:
     """For each entity whether full tiles are all round it, or between it and the ninja.
 
     The ninja is taken to get wherever there is a way over cells that share a side and are not full:
-    it gets no further. Neither do entities that move.
+    it gets no further. Neither do entities that move, but for thwumps that start inside a full tile
+    beside the way, which the game lets out of it.
     """
     if not entities:
         return []

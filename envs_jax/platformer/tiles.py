@@ -75,8 +75,8 @@ def _tables() -> _Tables:
         (right, down), (left, bottom) = ends
         for corner, (mirror_x, mirror_y) in enumerate(_CORNERS):
             tile = _FIRST_CORNER + 4 * shape + corner
-            # Solid reaches from the corner to `right` at the top and to `bottom` at the left; slopes
-            # that end lower or further right leave parts of the far sides solid.
+            # Solid reaches from the corner to `right` at the top and to `bottom` at the left; a
+            # slope that ends lower or further right leaves parts of the far sides solid.
             edges = np.zeros((2, 3, 2), np.int8)
             edges[0, 0, :right] = -1
             edges[1, 0, :bottom] = -1
