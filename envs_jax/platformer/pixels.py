@@ -40,6 +40,7 @@ def level_view(world: World, levels: Levels, level: jax.Array) -> jax.Array:
 
 def _view(x: jax.Array, y: jax.Array, world: World, levels: Levels, level: jax.Array) -> jax.Array:
     """Brightness at points ``x [w]``, ``y [h]``, px: uint8 ``[h, w, 1]``."""
+    pitch = x[1] - x[0]
     row = jnp.clip(y // CELL, 0, GRID[1] - 1).astype(jnp.int32)[:, None]
     column = jnp.clip(x // CELL, 0, GRID[0] - 1).astype(jnp.int32)
     tile = levels.tiles[level][row, column]
@@ -47,7 +48,8 @@ def _view(x: jax.Array, y: jax.Array, world: World, levels: Levels, level: jax.A
     solid = jnp.asarray(tile_masks())[tile, *within]
     picture = jnp.where(solid, _SOLID, 0)
 
-    def disc(picture: jax.Array, place: jax.Array, radius: float, grey: jax.Array) -> jax.Array:
+    def disc(picture: jax.Array, place: jax.Array, size: float, grey: jax.Array) -> jax.Array:
+        radius = jnp.maximum(size, 0.75 * pitch)  # or a small thing could fall between the points
         inside = (x - place[0]) ** 2 + (y[:, None] - place[1]) ** 2 < radius * radius
         return jnp.where(inside & (grey > 0), grey, picture)
 

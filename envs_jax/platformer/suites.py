@@ -1,8 +1,9 @@
 """Banks by name: made once from fixed seeds, proved, and kept in the user's cache.
 
-``python -m envs_jax.platformer.suites NAME ...`` makes them beforehand; whoever loads one that is
-not there yet makes it, too, which takes some minutes. The cache is ``~/.cache/rljax/levels``, or
-where the environment variable ``RLJAX_LEVELS`` says.
+``starter`` and ``test`` come with the package. ``python -m envs_jax.platformer.suites NAME ...``
+makes others beforehand; whoever loads one that is not there yet makes it, too, which takes some
+minutes. The cache is ``~/.cache/rljax/levels``, or where the environment variable ``RLJAX_LEVELS``
+says.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from envs_jax.platformer.proof import Effort
 __all__ = ["SUITES", "Suite", "cache_path", "load", "main"]
 
 _VERSION = 1  # of what decides which levels come out: generators, physics and search
-_STARTER = Path(__file__).parent / "data" / "starter.npz"
+_PACKAGED = Path(__file__).parent / "data"
 
 
 class Suite(NamedTuple):
@@ -39,11 +40,10 @@ class Suite(NamedTuple):
 
 _STANDARD = {"simple": 50, "medium": 100, "complex": 50, "mine_heavy": 30, "exploration": 20}
 SUITES = {
-    "starter": Suite("train", dict.fromkeys(CATEGORIES, 10)),
+    "starter": Suite("train", dict.fromkeys(CATEGORIES, 40)),
     "train": Suite("train", _STANDARD),
     "test": Suite("test", _STANDARD),
-    "curriculum": Suite("train", dict.fromkeys(CATEGORIES, 100)),
-    "curriculum_test": Suite("test", dict.fromkeys(CATEGORIES, 30)),
+    "large": Suite("train", dict.fromkeys(CATEGORIES, 200)),
 }
 
 
@@ -75,8 +75,9 @@ def cache_path(name: str) -> Path:
     """
     if name not in SUITES:
         raise BankError(f"bank {name!r}: {nearest(name, SUITES)}, or the path of a .npz file")
-    if name == "starter" and _STARTER.exists():
-        return _STARTER
+    packaged = _PACKAGED / f"{name}.npz"
+    if packaged.exists():
+        return packaged
     folder = os.environ.get("RLJAX_LEVELS") or str(
         Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "rljax" / "levels"
     )
@@ -90,7 +91,7 @@ def _print(line: str) -> None:
 
 def main(names: Sequence[str]) -> int:
     """Make the named suites, all if none is named."""
-    for name in names or [name for name in SUITES if name != "starter"]:
+    for name in names or SUITES:
         try:
             bank = load(name)
         except ValueError as error:

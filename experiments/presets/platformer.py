@@ -27,10 +27,10 @@ _STAGES = (
 )
 
 
-def _config(name: str, total_steps: int, levels: str, **options: str) -> Config:
+def _config(name: str, total_steps: int, **options: str) -> Config:
     return Config(
         name=name,
-        env=EnvConfig(name="Platformer-v1", params={"levels": levels, **options}),
+        env=EnvConfig(name="Platformer-v1", params=options),
         total_steps=total_steps,
         num_envs=256,
         network=NetworkConfig(hidden_sizes=(128, 128), activation="tanh"),
@@ -51,7 +51,7 @@ def _config(name: str, total_steps: int, levels: str, **options: str) -> Config:
 
 def platformer_ppo() -> Config:
     """Platformer-v1, simple levels: rooms, mazes, hills, gaps and islands."""
-    return _config("platformer_ppo", 2_000_000, "starter", category="simple")
+    return _config("platformer_ppo", 2_000_000, category="simple")
 
 
 def platformer_curriculum() -> Config:
@@ -66,7 +66,7 @@ def platformer_curriculum() -> Config:
         )
         for category, advance_at, min_episodes, regress_below in _STAGES
     )
-    config = _config("platformer_curriculum", 20_000_000, "curriculum")
+    config = _config("platformer_curriculum", 20_000_000)
     return dataclasses.replace(
         config,
         curriculum=CurriculumConfig(stages=tuple(stages)),

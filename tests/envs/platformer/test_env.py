@@ -1,5 +1,7 @@
 """The platformer as an environment, on a few levels made for it."""
 
+import itertools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -9,39 +11,16 @@ import pytest
 from envs_jax import AutoReset
 from envs_jax.platformer.course import make_course
 from envs_jax.platformer.env import Platformer
-from envs_jax.platformer.maps import Entity, Map
 from envs_jax.platformer.state import DEAD, JUMPING, WON
+from platformer_rooms import corridor, rooms
 
 NONE, LEFT, RIGHT, JUMP, JUMP_LEFT, JUMP_RIGHT = range(6)
 STEPS = 150
 
 
-def corridor(length=8, mine=None, door=None, height=3):
-    """A room; spawn at its left end, switch in the middle, exit at the right end of the floor."""
-    tiles = np.ones((23, 42), np.uint8)
-    tiles[10 : 10 + height, 2 : 2 + length] = 0
-    floor = (11 + height) * 4 - 2
-    left, right = 3 * 4 + 2, (3 + length) * 4 - 2
-    entities = [Entity(3, right, floor, switch=((left + right) // 2, floor))]
-    if mine is not None:
-        entities.append(Entity(mine, left + 8, floor + 1))
-    if door is not None:
-        entities.append(Entity(6, left + 4 * door, floor, switch=(left, floor)))
-    return Map(tiles, (left, floor), entities=tuple(entities))
-
-
 @pytest.fixture(scope="module")
 def world():
-    maps = [corridor(8), corridor(9), corridor(12), corridor(8, mine=1), corridor(12, mine=21)]
-    course = make_course(
-        [*maps, corridor(20, height=11)],
-        ["plain"] * 3 + ["mined"] * 3,
-        ["short", "short", "long", "deadly", "toggle", "tall"],
-        [100] * 6,
-    )
-    env = Platformer(course)
-    params = env.default_params
-    return env, params, jax.jit(env.step_env), jax.jit(env.start_level)
+    return rooms()
 
 
 def play(world, level, actions):
@@ -67,7 +46,7 @@ def test_running_to_the_right_wins_a_corridor(world):
     # Undiscounted and without shaping's terminal drop: win, less time.
     shaping = [
         params.shaping_discount * float(b.potential) - float(a.potential)
-        for a, b in zip(states[:-2], states[1:-1], strict=True)
+        for a, b in itertools.pairwise(states[:-1])
     ]
     last = -float(states[-2].potential)
     expected = params.win_scale - params.time_scale * len(rewards) + sum(shaping) + last
