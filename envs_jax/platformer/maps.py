@@ -176,7 +176,7 @@ def _read_entities(raw: bytes) -> tuple[Entity, ...]:
 
 def _read_switch(raw: bytes, at: int, kind: int) -> tuple[int, int]:
     if at + 3 > len(raw):
-        raise MapError(f"map ends at byte {len(raw)} before the switch of a {ENTITY_NAMES[kind]}")
+        raise MapError(f"map ends at byte {len(raw)} before the switch of its {ENTITY_NAMES[kind]}")
     return raw[at + 1], raw[at + 2]
 
 
