@@ -153,8 +153,6 @@ def _overlaps(place: jax.Array, radius: jax.Array | float, x: jax.Array, y: jax.
 
 def _collide(body: Body, around: Surroundings, precision: Precision) -> Body:
     rounds, pushes = _PUSHES[precision]
-    if precision == "fast":
-        return jax.lax.fori_loop(0, pushes, lambda _, body: pushed_out(body, around), body)
 
     def more(carry: tuple[jax.Array, Body]) -> jax.Array:
         count, body = carry
