@@ -51,7 +51,7 @@ def _config(name: str, total_steps: int, **options: str) -> Config:
 
 def platformer_ppo() -> Config:
     """Platformer-v1, simple levels: rooms, mazes, hills, gaps and islands."""
-    return _config("platformer_ppo", 2_000_000, category="simple")
+    return _config("platformer_ppo", 3_000_000, category="simpler+simple")
 
 
 def platformer_curriculum() -> Config:

@@ -91,8 +91,14 @@ def make_stages(
             "expected both, or curriculum.stratify false"
         )
     made = make_curriculum(config, num_envs, weights)
-    # NumPy's, to be constants of any program.
-    return made._replace(params=lambda params: jax.device_get(made.params(params)))
+
+    def start(params: StageParams) -> StageParams:
+        begun = made.params(params)
+        # NumPy's, to be constants of any program; not so what stages share, a bank of levels say.
+        stages, chances = jax.device_get((begun.stages, begun.probabilities))
+        return begun.replace(stages=stages, probabilities=chances)
+
+    return made._replace(params=start)
 
 
 def _check_weights(stage: str, weights: np.ndarray) -> None:
