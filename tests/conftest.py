@@ -42,3 +42,20 @@ def fresh_trace_counters() -> Iterator[None]:
 
     chex.clear_trace_counter()
     yield
+
+
+_MOST_MAPPINGS = 25_000  # Linux allows a process 65,530; LLVM aborts when there is none left
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_programs() -> Iterator[None]:
+    """Let go of compiled programs now and then: each holds some mappings of memory."""
+    yield
+    mappings = Path("/proc/self/maps")
+    if mappings.exists() and mappings.read_bytes().count(b"\n") > _MOST_MAPPINGS:
+        import gc
+
+        import jax
+
+        jax.clear_caches()
+        gc.collect()
