@@ -66,7 +66,7 @@ def platformer_curriculum() -> Config:
         )
         for category, advance_at, min_episodes, regress_below in _STAGES
     )
-    config = _config("platformer_curriculum", 20_000_000)
+    config = _config("platformer_curriculum", 8_000_000)
     return dataclasses.replace(
         config,
         curriculum=CurriculumConfig(stages=tuple(stages)),
