@@ -6,7 +6,7 @@ whole matplotlib figure per frame. The painters below are numpy on the host.
 
 import functools
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -14,7 +14,7 @@ import numpy as np
 
 from envs_jax.canvas import BLACK, BLUE, BROWN, GREEN, GREY, RED, WHITE, Canvas, grid
 
-__all__ = ["draw_cartpole", "render_episode", "render_frame"]
+__all__ = ["draw_cartpole", "render_episode", "render_frame", "side_by_side"]
 
 _PURPLE, _CYAN, _YELLOW, _PINK = (130, 90, 180), (90, 190, 200), (230, 200, 80), (230, 130, 180)
 
@@ -62,6 +62,24 @@ def render_frame(env: Any, params: Any, state: Any) -> np.ndarray:
         found = f"{getattr(frame, 'dtype', type(frame).__name__)}{getattr(frame, 'shape', '')}"
         raise ValueError(f"{env.name}.render gave {found}: expected a uint8 numpy array [H, W, 3]")
     return frame
+
+
+def side_by_side(pictures: Sequence[np.ndarray], columns: int) -> np.ndarray:
+    """Pictures of one size in rows of `columns`, what is left over white: uint8 ``[H, W, 3]``.
+
+    Raises:
+        ValueError: for no pictures.
+    """
+    if not pictures:
+        raise ValueError("0 pictures: expected at least one")
+    columns = min(columns, len(pictures))
+    rows = -(-len(pictures) // columns)
+    height, width, _ = pictures[0].shape
+    sheet = np.full((rows * height, columns * width, 3), 255, np.uint8)
+    for number, picture in enumerate(pictures):
+        row, column = divmod(number, columns)
+        sheet[row * height :, column * width :][:height, :width] = picture
+    return sheet
 
 
 def _undrawable(env: Any) -> ValueError:

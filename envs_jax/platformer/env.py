@@ -185,8 +185,14 @@ class Platformer(Environment[PlatformerState, PlatformerParams]):
         action: int | float | jax.Array,
         params: PlatformerParams,
     ) -> tuple[Any, PlatformerState, jax.Array, jax.Array, dict[Any, Any]]:
-        """Hold an action for `frame_skip` frames, or up to the level's end."""
+        """Hold an action for `frame_skip` frames, or up to the level's end.
+
+        Raises:
+            ValueError: for an action that is not a scalar.
+        """
         action = jnp.asarray(action).astype(jnp.int32)
+        if action.shape:
+            raise ValueError(f"action of shape {action.shape}: expected one number from 0 to 5")
         horizontal = jnp.asarray(_HORIZONTAL)[action]
         jump = action >= _JUMPS_FROM
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from envs_jax.platformer.assessment import OUTCOMES, Play
 from envs_jax.platformer.course import Course
+from envs_jax.render import side_by_side
 
 __all__ = ["judge", "write_report"]
 
@@ -72,7 +73,7 @@ def _mean(values: np.ndarray) -> float | None:
 def write_report(
     folder: Path, results: dict[str, dict[str, Any]], play: Play, picture: Callable[[int], Any]
 ) -> None:
-    """Write ``suite.json``, ``report.md`` and pictures of failures.
+    """Write ``suite.json``, ``report.md`` and, where levels were lost, ``failures.png``.
 
     Args:
         folder: made if it is not there.
@@ -98,11 +99,13 @@ def write_report(
             *_table(result["generators"]),
             "",
         ]
-    lines += ["## Failures of the first player", ""]
-    for level in _typical_failures(play):
-        name = f"level_{level}_{OUTCOMES[play.outcome[level]]}.png"
-        Image.fromarray(picture(level)).save(folder / name)
-        lines.append(f"![{name}]({name})")
+    failures = _typical_failures(play)
+    if failures:
+        names = ", ".join(f"{level} ({OUTCOMES[play.outcome[level]]})" for level in failures)
+        lines += [f"Typical failures of the first player, row by row: levels {names}.", ""]
+        lines.append("![failures](failures.png)")
+        sheet = side_by_side([picture(level) for level in failures], _PICTURES)
+        Image.fromarray(sheet).save(folder / "failures.png")
     (folder / "report.md").write_text("\n".join(lines) + "\n")
 
 

@@ -8,7 +8,7 @@ import pytest
 from envs_jax import make
 from envs_jax.base import Environment
 from envs_jax.canvas import BLACK, RED, WHITE, Canvas, grid
-from envs_jax.render import _PAINTERS, render_episode, render_frame
+from envs_jax.render import _PAINTERS, render_episode, render_frame, side_by_side
 
 
 @pytest.mark.parametrize("env_id", [*_PAINTERS, "MaskedCartPole-v1"])
@@ -88,3 +88,16 @@ def test_grid_cells_are_even_squares():
     frame = grid(np.array([[0, 1, 0]]), (WHITE, RED), longest=31)
     assert frame.shape == (10, 30, 3)
     assert (frame[:, 10:20] == RED).all() and (frame[:, :10] == 255).all()
+
+
+def test_pictures_side_by_side_fill_row_by_row():
+    pictures = [np.full((2, 3, 3), value, np.uint8) for value in (10, 20, 30)]
+    sheet = side_by_side(pictures, 2)
+    assert sheet.shape == (4, 6, 3)
+    np.testing.assert_array_equal(sheet[:2, :3], 10)
+    np.testing.assert_array_equal(sheet[:2, 3:], 20)
+    np.testing.assert_array_equal(sheet[2:, :3], 30)
+    np.testing.assert_array_equal(sheet[2:, 3:], 255)
+    assert side_by_side(pictures[:1], 4).shape == (2, 3, 3)
+    with pytest.raises(ValueError, match="0 pictures: expected at least one"):
+        side_by_side([], 2)

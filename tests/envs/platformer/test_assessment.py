@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 from envs_jax.platformer.assessment import OUTCOMES, Play, play_levels
 from envs_jax.platformer.baselines import greedy, uniform
@@ -120,8 +121,8 @@ def test_a_report_has_numbers_and_pictures(right, tmp_path):
     assert json.loads((tmp_path / "suite.json").read_text()) == results
     text = (tmp_path / "report.md").read_text()
     assert "| mined | 3 |" in text
-    assert "level_3_mine.png" in text
-    assert (tmp_path / "level_3_mine.png").exists()
+    assert "levels 3 (mine)." in text
+    assert Image.open(tmp_path / "failures.png").size == (8, 8)
 
 
 def test_a_category_alone_is_a_course_of_its_own(world):

@@ -228,3 +228,12 @@ def test_an_observation_needs_the_levels(world):
     env = world[0]
     with pytest.raises(ValueError, match="params None"):
         env.get_obs(world[3](jnp.int32(0), jnp.int32(0), world[1])[1])
+
+
+def test_an_action_is_one_number(world):
+    env, params, _, start = world
+    _, state = start(jnp.int32(0), jnp.int32(0), params)
+    with pytest.raises(
+        ValueError, match=r"action of shape \(2,\): expected one number from 0 to 5"
+    ):
+        env.step_env(jax.random.key(0), state, jnp.zeros(2, jnp.int32), params)
