@@ -95,7 +95,7 @@ class Platformer(Environment[PlatformerState, PlatformerParams]):
         category: what levels are played: "all", one category, or several joined by "+". Groups of
             the chosen ones are equally likely. All levels stay in the bank.
         observation: "minimal", float32 ``[42]``; or a dict of that, "vector", and of "tiles"
-            ``[11, 11, 9]``, "nodes" ``[966, 14]`` and "edges" ``[966, 9, 2]``, or "player"
+            ``[11, 11, 10]``, "nodes" ``[966, 14]`` and "edges" ``[966, 9, 2]``, or "player"
             ``[84, 84, 1]`` and "level" ``[100, 176, 1]``; see docs/platformer.md.
         frame_skip: frames of a step.
         precision: of the physics.
