@@ -10,12 +10,13 @@ Two ways to come by the start state of the next episode:
   under ``vmap`` both branches run.
 """
 
-import difflib
 from typing import Any, Literal, NamedTuple, get_args
 
 import chex
 import jax
 import jax.numpy as jnp
+
+from envs_jax.words import check_word
 
 __all__ = ["AutoReset", "AutoResetState", "Start", "Step", "aged"]
 
@@ -91,10 +92,7 @@ class AutoReset:
     def __init__(self, env: Any, mode: Mode = "full", bank_size: int = 4) -> None:
         from gymnax.environments import spaces
 
-        modes = get_args(Mode)
-        if mode not in modes:
-            near = difflib.get_close_matches(str(mode), modes, 1, 0.0)[0]
-            raise ValueError(f"reset mode {mode!r}: expected one of {modes}, nearest is {near!r}")
+        check_word("reset mode", mode, get_args(Mode))
         if isinstance(bank_size, bool) or not isinstance(bank_size, int) or bank_size < 1:
             raise ValueError(f"bank_size {bank_size!r}: expected a whole number, nearest is 1")
         hooks = ("default_params", "step", "step_env", "reset_env", "is_truncated")

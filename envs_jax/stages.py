@@ -26,7 +26,7 @@ from envs_jax.autoreset import aged
 from envs_jax.base import Environment
 from envs_jax.render import render_frame
 
-__all__ = ["GROUPS", "StageParams", "StageState", "WithStages"]
+__all__ = ["GROUPS", "StageParams", "StageState", "WithStages", "draw"]
 
 GROUPS = "group_probabilities"
 """Name of the parameter that says how likely each group of levels is."""
@@ -106,7 +106,8 @@ class WithStages(Environment[Any, Any]):
 
     def reset_env(self, key: jax.Array, params: StageParams) -> tuple[Any, StageState]:
         """Start an episode of a random stage; the world's own reset gets `key` as it is."""
-        stage = _draw(jax.random.fold_in(key, _STAGE), jnp.asarray(params.probabilities))
+        share = jax.random.uniform(jax.random.fold_in(key, _STAGE))
+        stage = draw(share, jnp.asarray(params.probabilities))
         observation, world = self.world.reset_env(key, self.of_stage(stage, params))
         return observation, StageState(world, stage)
 
@@ -154,15 +155,18 @@ class WithStages(Environment[Any, Any]):
         return render_frame(self.world, self.of_stage(state.stage, params), state.world)
 
 
-def _draw(key: jax.Array, weights: jax.Array) -> jax.Array:
+def draw(share: jax.Array, weights: jax.Array) -> jax.Array:
     """An index with probability in proportion to its weight, int32 scalar.
 
-    One uniform number and a few additions, for there is one draw in every reset. An index of
-    weight 0 is never drawn: a uniform number times the sum stays below the sum.
+    A few additions, for there is one draw in every reset. An index of weight 0 is never drawn: a
+    number below 1 times the sum stays below the sum.
+
+    Args:
+        share: uniform random number in [0, 1).
+        weights: float32 ``[n]``, >= 0, not all of them 0.
     """
     edges = jnp.cumsum(weights)
-    level = jax.random.uniform(key) * edges[-1]
-    return jnp.minimum((level >= edges).sum(dtype=jnp.int32), len(weights) - 1)
+    return jnp.minimum((share * edges[-1] >= edges).sum(dtype=jnp.int32), len(weights) - 1)
 
 
 def _stack(params: Any, stages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

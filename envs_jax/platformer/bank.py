@@ -9,19 +9,19 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
-import os
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from envs_jax.platformer.files import write_arrays
 from envs_jax.platformer.maps import Map, read_map, write_map
 from envs_jax.platformer.proof import Proof
+from envs_jax.platformer.replays import decode_inputs, encode_inputs
 
 __all__ = ["Bank", "BankError", "Group", "join", "read_bank", "write_bank"]
 
 _FORMAT = 1
-_JUMP, _RIGHT, _LEFT = 1, 2, 4  # bits of an input, as in replays
 
 
 class BankError(ValueError):
@@ -116,11 +116,11 @@ def write_bank(bank: Bank, path: str | Path) -> None:
     if not len(bank):
         raise BankError("a bank without levels: at least one is needed")
     maps = [np.frombuffer(write_map(level), np.uint8) for level in bank.maps]
-    inputs = [_to_bits(proof) for proof in bank.proofs]
+    inputs = b"".join(encode_inputs(proof.horizontal, proof.jump) for proof in bank.proofs)
     arrays: dict[str, np.ndarray] = {
         "maps": np.concatenate(maps),
         "map_lengths": np.array([len(each) for each in maps], np.int32),
-        "inputs": np.concatenate(inputs),
+        "inputs": np.frombuffer(inputs, np.uint8),
         "frames": bank.frames,
         "categories": np.array(bank.categories),
         "generators": np.array(bank.generators),
@@ -128,15 +128,7 @@ def write_bank(bank: Bank, path: str | Path) -> None:
         "tiers": np.array(bank.tiers, np.int32),
     }
     stamp = {"format": np.array(_FORMAT), "digest": np.array(_digest(arrays))}
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **stamp, **arrays)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_arrays(Path(path), stamp | arrays)
 
 
 def read_bank(path: str | Path) -> Bank:
@@ -162,7 +154,7 @@ def read_bank(path: str | Path) -> Bank:
     inputs = np.split(arrays["inputs"], np.cumsum(arrays["frames"])[:-1])
     return Bank(
         maps=tuple(read_map(each.tobytes()) for each in maps),
-        proofs=tuple(_from_bits(each) for each in inputs),
+        proofs=tuple(Proof(*decode_inputs(each)) for each in inputs),
         categories=tuple(arrays["categories"].tolist()),
         generators=tuple(arrays["generators"].tolist()),
         seeds=tuple(arrays["seeds"].tolist()),
@@ -176,16 +168,3 @@ def _digest(arrays: dict[str, np.ndarray]) -> str:
         whole.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
         whole.update(arrays[name].tobytes())
     return whole.hexdigest()
-
-
-def _to_bits(proof: Proof) -> np.ndarray:
-    bits = np.where(proof.jump, _JUMP, 0)
-    bits = (
-        bits | np.where(proof.horizontal > 0, _RIGHT, 0) | np.where(proof.horizontal < 0, _LEFT, 0)
-    )
-    return bits.astype(np.uint8)
-
-
-def _from_bits(bits: np.ndarray) -> Proof:
-    right, left = (bits & _RIGHT) > 0, (bits & _LEFT) > 0
-    return Proof(right.astype(np.int8) - left.astype(np.int8), (bits & _JUMP) > 0)

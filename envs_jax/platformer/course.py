@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import hashlib
 import itertools
-import os
-import tempfile
 import warnings
 from collections.abc import Sequence
 
 import jax
 import numpy as np
 
+from envs_jax.platformer.files import write_arrays
 from envs_jax.platformer.levels import Levels, compile_levels
 from envs_jax.platformer.maps import Map
 from envs_jax.platformer.paths import Paths, compile_paths
+from envs_jax.words import nearest
 
 __all__ = ["Course", "load_course", "make_course"]
 
@@ -62,10 +61,7 @@ class Course:
         names = known if category == "all" else tuple(category.split("+"))
         for name in names:
             if name not in known:
-                near = difflib.get_close_matches(name, (*known, "all"), 1, 0.0)[0]
-                raise ValueError(
-                    f"category {name!r}: the bank has all, {', '.join(known)}; nearest is {near!r}"
-                )
+                raise ValueError(f"category {name!r} of the bank: {nearest(name, ('all', *known))}")
         chosen = np.isin(self.categories, names)
         return (chosen / chosen.sum()).astype(np.float32)
 
@@ -172,13 +168,7 @@ def _kept_paths(levels: Levels) -> Paths:
         warnings.warn(f"{file} cannot be read ({error}): made anew", stacklevel=3)
     paths = compile_paths(levels)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=file.parent, suffix=".part")
-        with os.fdopen(handle, "wb") as stream:
-            np.savez_compressed(
-                stream, **{name: getattr(paths, name) for name in Paths.__dataclass_fields__}
-            )
-        os.replace(part, file)
+        write_arrays(file, {name: getattr(paths, name) for name in Paths.__dataclass_fields__})
     except OSError as error:
         warnings.warn(f"{file} cannot be written ({error}): not kept", stacklevel=3)
     return paths

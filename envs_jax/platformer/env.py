@@ -1,6 +1,5 @@
 """The platformer as an environment: levels, what is seen of them, rewards."""
 
-import difflib
 import functools
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
@@ -12,6 +11,7 @@ from flax import struct
 
 from envs_jax import spaces
 from envs_jax.base import Environment, EnvParams, EnvState
+from envs_jax.platformer.actions import ACTIONS, HORIZONTAL, JUMP
 from envs_jax.platformer.course import Course, load_course
 from envs_jax.platformer.levels import Levels
 from envs_jax.platformer.observation import action_mask, minimal
@@ -19,14 +19,12 @@ from envs_jax.platformer.paths import Guidance, Paths, guidance
 from envs_jax.platformer.physics import Precision, start, tick
 from envs_jax.platformer.reward import has_died, has_won, potential, reward_terms
 from envs_jax.platformer.state import World
+from envs_jax.stages import draw
+from envs_jax.words import check_word
 
 __all__ = ["Platformer", "PlatformerParams", "PlatformerState"]
 
 Observation = Literal["minimal", "tiles", "graph", "pixels"]
-
-# Noop, left, right, jump, jump left, jump right.
-_HORIZONTAL = (0, -1, 1, 0, -1, 1)
-_JUMPS_FROM = 3
 
 
 @struct.dataclass(kw_only=True)
@@ -116,8 +114,8 @@ class Platformer(Environment[PlatformerState, PlatformerParams]):
         masked: bool = True,
     ) -> None:
         super().__init__()
-        _check_word("observation", observation, get_args(Observation))
-        _check_word("precision", precision, get_args(Precision))
+        check_word("observation", observation, get_args(Observation))
+        check_word("precision", precision, get_args(Precision))
         if isinstance(frame_skip, bool) or not isinstance(frame_skip, int) or frame_skip < 1:
             raise ValueError(f"frame_skip {frame_skip!r}: expected a whole number, nearest is 1")
         self.course = levels if isinstance(levels, Course) else load_course(levels)
@@ -155,12 +153,10 @@ class Platformer(Environment[PlatformerState, PlatformerParams]):
 
     def reset_env(self, key: jax.Array, params: PlatformerParams) -> tuple[Any, PlatformerState]:
         """A random level of a random group, from its start."""
-        draw = jax.random.uniform(key, (2,))
-        edges = jnp.cumsum(params.group_probabilities)
-        group = (draw[0] * edges[-1] >= edges).sum(dtype=jnp.int32)
-        group = jnp.minimum(group, edges.shape[0] - 1)
+        shares = jax.random.uniform(key, (2,))
+        group = draw(shares[0], params.group_probabilities)
         size = params.group_size[group]
-        within = jnp.minimum((draw[1] * size).astype(jnp.int32), size - 1)
+        within = jnp.minimum((shares[1] * size).astype(jnp.int32), size - 1)
         return self.start_level(params.group_first[group] + within, group, params)
 
     def start_level(
@@ -193,8 +189,8 @@ class Platformer(Environment[PlatformerState, PlatformerParams]):
         action = jnp.asarray(action).astype(jnp.int32)
         if action.shape:
             raise ValueError(f"action of shape {action.shape}: expected one number from 0 to 5")
-        horizontal = jnp.asarray(_HORIZONTAL)[action]
-        jump = action >= _JUMPS_FROM
+        horizontal = jnp.asarray(HORIZONTAL, jnp.int32)[action]
+        jump = jnp.asarray(JUMP)[action]
 
         def frame(_: int, world: World) -> World:
             return tick(world, horizontal, jump, params.bank, state.level, self.precision)
@@ -247,7 +243,7 @@ class Platformer(Environment[PlatformerState, PlatformerParams]):
 
     def action_space(self, params: PlatformerParams | None = None) -> "spaces.Discrete":
         """None, left, right, jump, jump left, jump right."""
-        return spaces.Discrete(len(_HORIZONTAL))
+        return spaces.Discrete(ACTIONS)
 
     def observation_space(self, params: PlatformerParams) -> Any:
         """Of the chosen observation, and the mask."""
@@ -259,9 +255,9 @@ class Platformer(Environment[PlatformerState, PlatformerParams]):
 
     def render(self, state: PlatformerState, params: PlatformerParams) -> np.ndarray:
         """The level with the ninja, uint8 ``[H, W, 3]``."""
-        from envs_jax.platformer.render import draw
+        from envs_jax.platformer.render import draw_level
 
-        return draw(state, params)
+        return draw_level(params.bank, int(state.level), state.world)
 
 
 def _space(part: Any) -> "spaces.Box":
@@ -271,9 +267,3 @@ def _space(part: Any) -> "spaces.Box":
     if part.dtype == jnp.bool_:
         return spaces.Box(0, 1, part.shape, jnp.bool_)
     return spaces.Box(-jnp.inf, jnp.inf, part.shape)
-
-
-def _check_word(name: str, word: Any, words: tuple[str, ...]) -> None:
-    if word not in words:
-        near = difflib.get_close_matches(str(word), words, 1, 0.0)[0]
-        raise ValueError(f"{name} {word!r}: expected one of {words}, nearest is {near!r}")

@@ -11,19 +11,16 @@ import functools
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from envs_jax.platformer.actions import ACTIONS, HORIZONTAL, JUMP
 from envs_jax.platformer.levels import Levels
 from envs_jax.platformer.physics import Precision, start, tick
 from envs_jax.platformer.state import WON, Ninja, World
 
-__all__ = ["ACTIONS", "FLOATS", "HORIZONTAL", "JUMP", "SKIP", "SMALLS", "expand", "replay", "roots"]
+__all__ = ["FLOATS", "SKIP", "SMALLS", "expand", "replay", "roots"]
 
 SKIP = 4
 """Frames for which an action is held, as agents do."""
-HORIZONTAL = np.array([0, -1, 1, 0, -1, 1], np.int8)
-JUMP = np.array([0, 0, 0, 1, 1, 1], bool)
-ACTIONS = len(HORIZONTAL)
 
 SMALLS = (
     "state",

@@ -7,17 +7,9 @@ import heapq
 import jax
 import numpy as np
 
+from envs_jax.platformer.actions import ACTIONS, HORIZONTAL, JUMP
 from envs_jax.platformer.estimate import lift_of, make_estimate
-from envs_jax.platformer.expansion import (
-    ACTIONS,
-    FLOATS,
-    HORIZONTAL,
-    JUMP,
-    SKIP,
-    SMALLS,
-    expand,
-    roots,
-)
+from envs_jax.platformer.expansion import FLOATS, SKIP, SMALLS, expand, roots
 from envs_jax.platformer.levels import Levels, compile_levels
 from envs_jax.platformer.maps import Map
 from envs_jax.platformer.proof import Effort, Proof

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from envs_jax.platformer.bank import Bank, BankError, join
-from envs_jax.platformer.generators import category, generate, nearest
+from envs_jax.platformer.generators import category, generate
 from envs_jax.platformer.generators.draft import mirrored
 from envs_jax.platformer.maps import Map
 from envs_jax.platformer.proof import Effort, Proof
 from envs_jax.platformer.search import prove_each
+from envs_jax.words import check_word
 
 __all__ = ["SPLITS", "likeness", "make", "split_of"]
 
@@ -82,8 +83,7 @@ def make(
         ValueError: for an unknown category or split.
         BankError: if nothing is asked for, or a generator has not enough levels that can be proved.
     """
-    if split not in SPLITS:
-        raise ValueError(f"split {split!r}: {nearest(split, SPLITS)}")
+    check_word("split", split, SPLITS)
     if seeds is None:
         seeds = [getattr(category(name), f"{split}_seed") for name in categories]
     jobs = [

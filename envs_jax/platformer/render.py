@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,18 +12,10 @@ from envs_jax.platformer.maps import CELL
 from envs_jax.platformer.raster import solid_raster
 from envs_jax.platformer.state import DEAD, DYING, WON, World
 
-if TYPE_CHECKING:  # it imports gymnax, which starts a backend
-    from envs_jax.platformer.env import PlatformerParams, PlatformerState
-
-__all__ = ["draw", "draw_level"]
+__all__ = ["draw_level"]
 
 _AIR, _STONE, _TRAIL, _PALE = (226, 232, 238), (92, 98, 110), (60, 140, 220), (222, 190, 120)
 _NINJA_COLOURS: dict[int, Colour] = {DEAD: RED, DYING: RED, WON: GREEN}
-
-
-def draw(state: PlatformerState, params: PlatformerParams) -> np.ndarray:
-    """One (unbatched) state, uint8 ``[600, 1056, 3]``."""
-    return draw_level(params.bank, int(state.level), state.world)
 
 
 def draw_level(

@@ -72,7 +72,7 @@ def read_replay(data: bytes) -> Replay:
             f" {length} of a map and {frames} inputs"
         )
     inputs = np.frombuffer(data, np.uint8, frames, start + length)
-    return Replay(data[start : start + length], *_decode(inputs), success)
+    return Replay(data[start : start + length], *decode_inputs(inputs), success)
 
 
 def write_replay(replay: Replay, version: int = _VERSION) -> bytes:
@@ -81,7 +81,7 @@ def write_replay(replay: Replay, version: int = _VERSION) -> bytes:
     Raises:
         ReplayError: if the version is unknown or cannot hold it, or the inputs are no inputs.
     """
-    inputs, level = _encode(replay.horizontal, replay.jump), replay.map_bytes
+    inputs, level = encode_inputs(replay.horizontal, replay.jump), replay.map_bytes
     if len(level) < _SHORTEST_MAP:
         raise ReplayError(f"map of {len(level)} bytes: at least {_SHORTEST_MAP} are needed")
     if version == 0:
@@ -111,7 +111,7 @@ def read_demo(data: bytes) -> tuple[np.ndarray, np.ndarray]:
             continue
         inputs = _without_header(inputs)
         if stream.eof and inputs and max(inputs) <= _JUMP | _RIGHT | _LEFT | _RESET:
-            return _decode(np.frombuffer(inputs, np.uint8))
+            return decode_inputs(np.frombuffer(inputs, np.uint8))
     raise ReplayError(f"demo of {len(data)} bytes: no whole zlib stream of inputs is in it")
 
 
@@ -135,15 +135,21 @@ def write_demo(horizontal: np.ndarray, jump: np.ndarray) -> bytes:
     Raises:
         ReplayError: if the inputs are no inputs.
     """
-    return zlib.compress(_encode(horizontal, jump))
+    return zlib.compress(encode_inputs(horizontal, jump))
 
 
-def _decode(inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def decode_inputs(inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Horizontal int8 ``[T]`` and jump bool ``[T]`` from a replay's bytes, uint8 ``[T]``."""
     left, right = (inputs & _LEFT) != 0, (inputs & _RIGHT) != 0
     return np.where(left, -1, right).astype(np.int8), (inputs & _JUMP) != 0
 
 
-def _encode(horizontal: np.ndarray, jump: np.ndarray) -> bytes:
+def encode_inputs(horizontal: np.ndarray, jump: np.ndarray) -> bytes:
+    """A replay's bytes, one a frame; `decode_inputs` gives the inputs back.
+
+    Raises:
+        ReplayError: if the inputs are no inputs.
+    """
     horizontal, jump = np.asarray(horizontal), np.asarray(jump)
     if horizontal.ndim != 1 or horizontal.shape != jump.shape:
         raise ReplayError(

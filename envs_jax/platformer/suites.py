@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from envs_jax.platformer.bank import Bank, BankError, read_bank, write_bank
-from envs_jax.platformer.generators import CATEGORIES, FAMILIES, nearest
+from envs_jax.platformer.generators import CATEGORIES, FAMILIES
 from envs_jax.platformer.making import make
 from envs_jax.platformer.proof import Effort
+from envs_jax.words import nearest
 
 __all__ = ["SUITES", "Suite", "cache_path", "load", "main"]
 

@@ -1,6 +1,5 @@
 """Robots that push an object to a target together: MAPush's middle level, in the plane."""
 
-import difflib
 from typing import Any, Literal, get_args
 
 import jax
@@ -14,6 +13,7 @@ from envs_jax.pushing.objects import object_kind
 from envs_jax.pushing.observation import observation_size, observe, physical_state
 from envs_jax.pushing.reward import has_failed, has_succeeded, reward_terms
 from envs_jax.pushing.world import PushingParams, PushingState, default_params, start
+from envs_jax.words import check_word
 
 __all__ = ["Pushing"]
 
@@ -61,8 +61,8 @@ class Pushing(MultiAgentEnvironment[PushingState, PushingParams]):
         self.num_agents = self._kind.num_agents if num_agents is None else num_agents
         _check_count("num_agents", self.num_agents)
         _check_count("action_repeat", action_repeat)
-        _check_word("angles", angles, get_args(Angles))
-        _check_word("state", state, get_args(GlobalState))
+        check_word("angles", angles, get_args(Angles))
+        check_word("state", state, get_args(GlobalState))
         self.action_repeat = action_repeat
         self._sin_cos = angles == "sin_cos"
         self._physical = state == "physical"
@@ -159,9 +159,3 @@ class Pushing(MultiAgentEnvironment[PushingState, PushingParams]):
 def _check_count(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"{name} {value!r}: expected a whole number of at least 1, nearest is 1")
-
-
-def _check_word(name: str, word: Any, words: tuple[str, ...]) -> None:
-    if word not in words:
-        near = difflib.get_close_matches(str(word), words, 1, 0.0)[0]
-        raise ValueError(f"{name} {word!r}: expected one of {words}, nearest is {near!r}")

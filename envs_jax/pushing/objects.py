@@ -7,8 +7,9 @@ Source: task and object files of MAPush (arXiv 2411.07104). Where a file gives a
 that a solid body could not have, the file is followed.
 """
 
-import difflib
 from typing import NamedTuple
+
+from envs_jax.words import check_word
 
 __all__ = ["OBJECTS", "ObjectKind", "object_kind"]
 
@@ -79,9 +80,5 @@ def object_kind(name: str) -> ObjectKind:
     Raises:
         ValueError: for an unknown name.
     """
-    if name not in OBJECTS:
-        near = difflib.get_close_matches(str(name), OBJECTS, 1, 0.0)[0]
-        raise ValueError(
-            f"object_name {name!r}: expected one of {', '.join(OBJECTS)}; nearest is {near!r}"
-        )
+    check_word("object_name", name, OBJECTS)
     return OBJECTS[name]

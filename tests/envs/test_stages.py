@@ -14,7 +14,7 @@ from envs_jax.autoreset import Start
 from envs_jax.central import WithGlobalState
 from envs_jax.render import render_frame
 from envs_jax.spaces import GLOBAL_STATE
-from envs_jax.stages import WithStages, _draw
+from envs_jax.stages import WithStages, draw
 from helpers import QUICK
 
 LIMITS = (2, 3, 5)
@@ -86,7 +86,7 @@ def test_the_last_weights_of_zero_are_never_drawn(monkeypatch):
         weights = jnp.asarray(weights, jnp.float32)
         for level in (0.0, almost_one):
             monkeypatch.setattr(jax.random, "uniform", lambda key, level=level: jnp.float32(level))
-            assert weights[_draw(jax.random.key(0), weights)] > 0
+            assert weights[draw(jax.random.uniform(jax.random.key(0)), weights)] > 0
 
 
 def test_only_what_stages_change_is_stacked():

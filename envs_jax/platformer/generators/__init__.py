@@ -4,9 +4,7 @@ The kinds of level follow npp-rl's list; drawing, geometry and sizes are our own
 (everything is linked) but not yet known to be solvable: see :mod:`envs_jax.platformer.search`.
 """
 
-import difflib
 import zlib
-from collections.abc import Iterable
 
 import numpy as np
 
@@ -14,8 +12,9 @@ from envs_jax.platformer.generators.categories import CATEGORIES, Category
 from envs_jax.platformer.generators.draft import is_sound
 from envs_jax.platformer.generators.presets import FAMILIES
 from envs_jax.platformer.maps import Map
+from envs_jax.words import check_word
 
-__all__ = ["CATEGORIES", "FAMILIES", "Category", "category", "generate", "nearest"]
+__all__ = ["CATEGORIES", "FAMILIES", "Category", "category", "generate"]
 
 _ATTEMPTS = 1000  # draws of one seed, most of which need one
 
@@ -34,11 +33,9 @@ def generate(family: str, preset: str, seed: int) -> Map:
     Raises:
         ValueError: for an unknown family or preset, or a seed that is no whole number from 0.
     """
-    presets = FAMILIES.get(family)
-    if presets is None:
-        raise ValueError(f"family {family!r}: {nearest(family, FAMILIES)}")
-    if preset not in presets:
-        raise ValueError(f"preset {preset!r} of family {family!r}: {nearest(preset, presets)}")
+    check_word("family", family, FAMILIES)
+    presets = FAMILIES[family]
+    check_word(f"family {family!r}, preset", preset, presets)
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise ValueError(f"seed {seed!r}: expected a whole number from 0")
     rng = np.random.default_rng([zlib.crc32(f"{family}:{preset}".encode()), int(seed)])
@@ -55,13 +52,5 @@ def category(name: str) -> Category:
     Raises:
         ValueError: for an unknown name.
     """
-    if name not in CATEGORIES:
-        raise ValueError(f"category {name!r}: {nearest(name, CATEGORIES)}")
+    check_word("category", name, CATEGORIES)
     return CATEGORIES[name]
-
-
-def nearest(name: object, known: Iterable[str]) -> str:
-    """What was expected instead of an unknown name, for a message."""
-    names = list(known)
-    near = difflib.get_close_matches(str(name), names, 1, 0.0)[0]
-    return f"expected one of {', '.join(names)}; nearest is {near!r}"

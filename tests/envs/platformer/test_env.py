@@ -124,7 +124,10 @@ def test_a_category_is_its_groups(world):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"category": "plane"}, "category 'plane': the bank has all, plain, mined; nearest is"),
+        (
+            {"category": "plane"},
+            "category 'plane' of the bank: expected one of all, plain, mined; nearest is",
+        ),
         ({"observation": "pixel"}, "observation 'pixel': .* nearest is 'pixels'"),
         ({"precision": "quick"}, "precision 'quick': .* nearest is"),
         ({"frame_skip": 0}, "frame_skip 0: expected a whole number, nearest is 1"),
