@@ -12,7 +12,8 @@ Conventions on top of gymnax:
 
 * ``info["success"]`` (bool scalar), where a world has a goal: was this episode a success? Read at
   the episode's last step only.
-* a dict observation may have the reserved part :data:`envs_jax.spaces.ACTION_MASK`.
+* a dict observation may have the reserved parts :data:`envs_jax.spaces.ACTION_MASK` and
+  :data:`envs_jax.spaces.PRIVILEGED`.
 * whatever else differs between episodes (level, terrain, mass) is data in state or params.
 
 Importing this module imports gymnax, and with it starts a JAX backend; the registry therefore

@@ -19,6 +19,7 @@ __all__ = [
     "ACTION_MASK",
     "ACTIVE",
     "GLOBAL_STATE",
+    "PRIVILEGED",
     "RESERVED",
     "ActionKind",
     "Box",
@@ -47,7 +48,12 @@ ACTIVE = "active"
 """Reserved part of a multi-agent world's observation: bool ``[num_agents]``, whether the agent acts
 in this step. What others did while inactive is not learnt from."""
 
-RESERVED = (ACTION_MASK, GLOBAL_STATE, ACTIVE)
+PRIVILEGED = "privileged"
+"""Reserved part of a dict observation: numbers of any shape that only the critic sees, such as true
+velocities and friction in a simulator. A policy acts without it, so it need not be there where one
+is deployed."""
+
+RESERVED = (ACTION_MASK, GLOBAL_STATE, ACTIVE, PRIVILEGED)
 """Parts that are not what an agent sees."""
 
 _FROM_GYMNAX = ("Box", "Dict", "Discrete", "Space", "Tuple")

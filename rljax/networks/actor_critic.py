@@ -8,7 +8,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from envs_jax.spaces import ACTION_MASK
+from envs_jax.spaces import ACTION_MASK, PRIVILEGED
+from rljax.core.errors import UserError
 from rljax.networks.config import NetworkConfig
 from rljax.networks.heads import ActionHead, make_head
 from rljax.networks.recurrent import Carry, Core, initial_carry
@@ -17,15 +18,21 @@ from rljax.ops import Distribution
 
 
 class Tower(nn.Module):
-    """Encoder, torso and core: observation [T, B, ...] -> features [T, B, n]."""
+    """Encoder, torso and core: observation [T, B, ...] -> features [T, B, n].
+
+    Only a critic's sees the privileged part.
+    """
 
     config: NetworkConfig
+    privileged: bool = False
 
     @nn.compact
     def __call__(self, carry: Carry, observation: Any, reset: jax.Array) -> tuple[Carry, jax.Array]:
         config = self.config
         dtype = jnp.dtype(config.compute_dtype)
-        x = Encoder(2, config.activation, config.convolution, config.part_sizes, dtype)(observation)
+        x = Encoder(
+            2, config.activation, config.convolution, config.part_sizes, dtype, self.privileged
+        )(observation)
         if config.input_norm:
             x = nn.LayerNorm(dtype=dtype)(x)
         x = MLP(config.hidden_sizes, config.activation, config.layer_norm, dtype)(x)
@@ -40,7 +47,7 @@ class Critic(nn.Module):
     config: NetworkConfig
 
     def setup(self) -> None:
-        self.critic = Tower(self.config)
+        self.critic = Tower(self.config, privileged=True)
         self.value_head = Dense(1, 1.0)
 
     def __call__(self, carry: Carry, observation: Any, reset: jax.Array) -> tuple[Carry, jax.Array]:
@@ -62,7 +69,7 @@ class ActorCritic(nn.Module):
     def setup(self) -> None:
         config, head = self.config, self.head
         self.actor = Tower(config)
-        self.critic = Tower(config) if config.separate_value else self.actor
+        self.critic = Tower(config, privileged=True) if config.separate_value else self.actor
         self.policy_head = Dense(head.num_outputs, config.policy_scale)
         self.value_head = Dense(1, 1.0)
         self.std = self._std_parameter(head.std_parameter)
@@ -79,7 +86,16 @@ class ActorCritic(nn.Module):
 
         Returns:
             The carry after the last step, distributions [T, B], values float32 [T, B].
+
+        Raises:
+            UserError: for an observation with a privileged part, of a network whose critic has no
+                tower of its own to see it with.
         """
+        if not self.config.separate_value and _has_privileged(observation):
+            raise UserError(
+                f"network.separate_value False: the observation has the part {PRIVILEGED!r}, which "
+                "only a critic with a tower of its own may see; expected True"
+            )
         actor_carry, features = self.actor(carry["actor"], observation, reset)
         distribution = self._distribution(features, observation)
         if not self.config.separate_value:
@@ -133,6 +149,10 @@ class ActorCritic(nn.Module):
 
     def _value(self, features: jax.Array) -> jax.Array:
         return self.value_head(features).astype(jnp.float32)[..., 0]
+
+
+def _has_privileged(observation: Any) -> bool:
+    return isinstance(observation, dict) and PRIVILEGED in observation
 
 
 def make_network(action_space: Any, config: NetworkConfig) -> ActorCritic:

@@ -9,7 +9,8 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
-from envs_jax.spaces import GLOBAL_STATE
+from envs_jax.spaces import GLOBAL_STATE, PRIVILEGED
+from rljax.core.errors import UserError
 from rljax.networks.actor_critic import ActorCritic, Critic
 from rljax.networks.config import NetworkConfig
 from rljax.networks.heads import make_head
@@ -20,10 +21,14 @@ View = Literal["global", "own", "both"]
 
 
 def own_parts(observation: Any) -> Any:
-    """Return what agents see of an observation: all but the global state."""
+    """Return what actors see of an observation: all but what is there for critics."""
+    return _without(observation, (GLOBAL_STATE, PRIVILEGED))
+
+
+def _without(observation: Any, names: tuple[str, ...]) -> Any:
     if not isinstance(observation, dict):
         return observation
-    return {name: part for name, part in observation.items() if name != GLOBAL_STATE}
+    return {name: part for name, part in observation.items() if name not in names}
 
 
 @dataclass(frozen=True)
@@ -124,10 +129,19 @@ class Team:
         return self.actor.head.to_environment(distribution, action)
 
     def seen_by_critic(self, observation: Any) -> Any:
-        """Return the critic's inputs: [T, B, G], or leaves [T, B, n, ...]."""
+        """Return the critic's inputs: [T, B, G], or leaves [T, B, n, ...].
+
+        Raises:
+            UserError: for a privileged part of each agent's, if there is a value of the team only.
+        """
         if self.view == "global":
+            if PRIVILEGED in observation:
+                raise UserError(
+                    f"team.critic global: the critic would not see the part {PRIVILEGED!r} of each "
+                    "agent's observation; expected own or both"
+                )
             return observation[GLOBAL_STATE]
-        own = own_parts(observation)
+        own = _without(observation, (GLOBAL_STATE,))
         if self.view == "own":
             return own
         own = own if isinstance(own, dict) else {"observation": own}

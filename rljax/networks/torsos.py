@@ -13,7 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from envs_jax.spaces import RESERVED
+from envs_jax.spaces import PRIVILEGED, RESERVED
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "tanh": nn.tanh,
@@ -114,13 +114,18 @@ class CNN(nn.Module):
         return x.reshape((*batch, -1))
 
 
-def observation_parts(observation: Any) -> dict[str, jax.Array]:
+def observation_parts(observation: Any, privileged: bool = False) -> dict[str, jax.Array]:
     """Return the named parts that torsos may see: all but the reserved ones.
 
     A plain array is one part, named "observation".
+
+    Args:
+        observation: array or named parts.
+        privileged: whether the reserved part of that name is seen all the same, by a critic.
     """
     if isinstance(observation, dict):
-        return {name: part for name, part in observation.items() if name not in RESERVED}
+        hidden = set(RESERVED) - {PRIVILEGED} if privileged else RESERVED
+        return {name: part for name, part in observation.items() if name not in hidden}
     return {"observation": observation}
 
 
@@ -136,10 +141,11 @@ class Encoder(nn.Module):
     convolution: str
     part_sizes: Sequence[int] = ()
     dtype: Any = jnp.float32
+    privileged: bool = False
 
     @nn.compact
     def __call__(self, observation: Any) -> jax.Array:
-        parts = observation_parts(observation)
+        parts = observation_parts(observation, self.privileged)
         features = []
         for name, part in sorted(parts.items()):
             scale = 1 / 255 if part.dtype == jnp.uint8 else 1

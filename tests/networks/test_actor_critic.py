@@ -13,6 +13,7 @@ import pytest
 
 from envs_jax import spaces
 from helpers import QUICK
+from rljax.core.errors import UserError
 from rljax.networks import NetworkConfig, make_network
 
 T, B, ACTIONS = 4, 3, 3
@@ -137,3 +138,44 @@ def test_the_action_mask_is_obeyed_and_not_seen():
     np.testing.assert_array_equal(jax.nn.softmax(distribution.logits) > 0, mask)
     other = {"seen": seen, spaces.ACTION_MASK: jnp.ones_like(mask)}
     np.testing.assert_array_equal(network.apply(params, carry, other, reset)[2], value)
+
+
+def with_privileged(core="none", **config):
+    """A network, its parameters, inputs with a privileged part, and those without it."""
+    config = {"hidden_sizes": (8,), "core": core, "core_size": 6, "policy_scale": 1.0, **config}
+    network = make_network(spaces.Discrete(ACTIONS), NetworkConfig(**config))
+    keys = jax.random.split(jax.random.key(0), 2)
+    seen = {"seen": jax.random.normal(keys[0], (T, B, 5))}
+    whole = {**seen, spaces.PRIVILEGED: jax.random.normal(keys[1], (T, B, 2))}
+    reset = jnp.zeros((T, B), bool).at[2, 1].set(True)
+    carry = network.initial_carry(B)
+    init = jax.jit(network.init, compiler_options=QUICK)
+    return network, init(jax.random.key(1), carry, whole, reset), (carry, whole, reset), seen
+
+
+@pytest.mark.parametrize("core", ["none", "gru"])
+def test_only_the_critic_sees_the_privileged_part(core):
+    network, params, (carry, whole, reset), seen = with_privileged(core)
+
+    def outputs(privileged):
+        observation = {**whole, spaces.PRIVILEGED: privileged}
+        _, distribution, value = network.apply(params, carry, observation, reset)
+        return distribution.logits, value
+
+    privileged = whole[spaces.PRIVILEGED]
+    (logits, value), (same, other) = outputs(privileged), outputs(privileged + 1.0)
+    np.testing.assert_array_equal(logits, same)
+    assert (value != other).all()
+
+    def slopes(pick):
+        return jax.jit(jax.grad(lambda x: outputs(x)[pick].sum()), compiler_options=QUICK)
+
+    assert not slopes(0)(privileged).any() and slopes(1)(privileged).all()
+    # A robot does not have it.
+    _, acted = apply(network, "act")(params, carry, seen, reset)
+    np.testing.assert_allclose(acted.logits, logits, atol=1e-6)
+
+
+def test_a_shared_tower_has_no_place_for_a_privileged_part():
+    with pytest.raises(UserError, match="separate_value False.*'privileged'.*expected True"):
+        with_privileged(separate_value=False)

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from envs_jax import spaces
-from envs_jax.spaces import ACTION_MASK, ACTIVE, GLOBAL_STATE
+from envs_jax.spaces import ACTION_MASK, ACTIVE, GLOBAL_STATE, PRIVILEGED
+from rljax.core.errors import UserError
 from rljax.networks import NetworkConfig, make_team, own_parts
 from team_groups import QUICKEST
 
@@ -20,7 +21,7 @@ T, B, N, ACTIONS, SEEN, STATE, UNITS = 3, 2, 3, 4, 5, 6, 7
 VIEWS = ("global", "own", "both")
 
 
-def observe():
+def observe(privileged=False):
     rng = np.random.default_rng(0)
     mask = rng.random((T, B, N, ACTIONS)) < 0.5
     mask[..., 0] = True
@@ -28,12 +29,14 @@ def observe():
         "observation": rng.normal(size=(T, B, N, SEEN)),
         GLOBAL_STATE: rng.normal(size=(T, B, STATE)),
     }
+    if privileged:
+        numbers[PRIVILEGED] = rng.normal(size=(T, B, N, 2))
     numbers = {name: jnp.float32(x) for name, x in numbers.items()}
     return {**numbers, ACTION_MASK: jnp.asarray(mask), ACTIVE: jnp.ones((T, B, N), bool)}
 
 
 @functools.cache
-def made(core="none", shared=False, view="global", continuous=False):
+def made(core="none", shared=False, view="global", continuous=False, privileged=False):
     """A team, its parameters, and ``apply(observation, method)`` from carries that are not zero."""
     space = spaces.Box(-1.0, 1.0, (2,)) if continuous else spaces.Discrete(ACTIONS)
     config = NetworkConfig(
@@ -42,7 +45,7 @@ def made(core="none", shared=False, view="global", continuous=False):
     team = make_team(space, config, N, shared, view)
     reset = jnp.zeros((T, B), bool).at[1, 0].set(True)
     carry = jax.tree.map(lambda c: c + 0.3, team.initial_carry(B))
-    first = jax.tree.map(lambda x: x[:1, :1], observe())
+    first = jax.tree.map(lambda x: x[:1, :1], observe(privileged))
     init = jax.jit(team.init, compiler_options=QUICKEST)
     params = init(jax.random.key(1), team.initial_carry(1), first, reset[:1, :1])
     apply = jax.jit(team.apply, static_argnames="method", compiler_options=QUICKEST)
@@ -133,6 +136,22 @@ def test_who_sees_what(change, view):
         assert changed.all() == changed.any() == critics[view]
 
 
+@pytest.mark.parametrize("view", ["own", "both"])
+def test_a_privileged_part_is_for_the_value_of_its_agent(view):
+    _, _, run, _ = made(view=view, privileged=True)
+    seen = observe(privileged=True)
+    changed = {**seen, PRIVILEGED: seen[PRIVILEGED].at[:, :, 1].add(1.0)}
+    (_, before, value), (_, after, other) = run(seen), run(changed)
+    np.testing.assert_array_equal(before.logits, after.logits)
+    assert np.asarray(value != other).all((0, 1)).tolist() == [False, True, False]
+    np.testing.assert_array_equal(run(own_parts(seen), "act")[1].logits, before.logits)
+
+
+def test_a_value_of_the_team_has_no_privileged_part():
+    with pytest.raises(UserError, match="critic global.*'privileged'.*expected own or both"):
+        made(privileged=True)
+
+
 def test_masks_are_obeyed():
     seen = observe()
     _, distribution, _ = made()[2](seen)
@@ -173,7 +192,7 @@ def test_one_agent_draws_what_it_draws_alone():
 def test_a_plain_observation_has_no_global_state():
     seen = jnp.ones((T, B, N, SEEN))
     assert own_parts(seen) is seen
-    assert set(own_parts(observe())) == {"observation", ACTION_MASK, ACTIVE}
+    assert set(own_parts(observe(privileged=True))) == {"observation", ACTION_MASK, ACTIVE}
 
 
 def test_a_part_that_is_called_state():
