@@ -13,6 +13,7 @@ import envs_jax
 import probe_envs  # noqa: F401  (registers the probes)
 from envs_jax.autoreset import AutoReset
 from rljax.algorithms import Algorithm, PPOConfig, make_ppo
+from rljax.control import Curriculum
 from rljax.core.mesh import Shards
 from rljax.core.types import TrainState
 from rljax.networks import ActorCritic, NetworkConfig, make_network
@@ -20,6 +21,15 @@ from rljax.networks import ActorCritic, NetworkConfig, make_network
 # Half the time to compile, twice the time to run: for what runs only a few times.
 QUICK = {"xla_backend_optimization_level": 0}
 SMALL: dict[str, Any] = {"hidden_sizes": (8,), "core_size": 8}
+
+
+def as_state(params: Any) -> Curriculum:
+    """Parameters of a world as a part of the state, ``state.curriculum``: one program for many."""
+    return Curriculum(
+        init=lambda: jax.tree.map(jnp.asarray, params),
+        apply=lambda _, state: state,
+        update=lambda state, *_: (state, {}),
+    )
 
 
 class Probe(NamedTuple):
@@ -50,7 +60,7 @@ def make_probe(
     total_updates: int = 100,
     **config: Any,
 ) -> Probe:
-    """PPO with a small network on a registered world.
+    """PPO with a small network on a registered world, whose parameters are in the state.
 
     Args:
         world: registered name.
@@ -71,6 +81,7 @@ def make_probe(
         PPOConfig(**config),
         num_envs=num_envs,
         total_updates=total_updates,
+        curriculum=as_state(params),
         **(env or {}),
     )
     return Probe(algorithm, make_network(auto.action_space(params), network_config), auto, params)

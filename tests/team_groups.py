@@ -15,7 +15,7 @@ import numpy as np
 import envs_jax
 import team_worlds  # noqa: F401  (registers the worlds)
 from envs_jax.autoreset import AutoReset
-from helpers import QUICK, SMALL
+from helpers import QUICK, SMALL, as_state
 from rljax.algorithms import Algorithm, PPOConfig, TeamConfig, happo, make_happo, on_policy
 from rljax.core.mesh import Shards
 from rljax.core.types import TrainState
@@ -48,11 +48,11 @@ class Group:
         if not changes:
             return state
         changes = jax.tree.map(jnp.asarray, changes)
-        params = state.env_params.replace(**changes)
+        params = state.curriculum.replace(**changes)
         keys = jax.random.split(jax.random.key(seed), self.num_envs)
         env_state, observation = self._start(keys, params)
         actors = state.actors.replace(env_state=env_state, observation=observation)
-        return state.replace(env_params=params, actors=actors)
+        return state.replace(curriculum=params, actors=actors)
 
     @functools.cached_property
     def _init(self) -> Callable[..., TrainState]:
@@ -130,7 +130,7 @@ def make_group(
     options: dict[str, Any] = QUICKEST,
     **config: Any,
 ) -> Group:
-    """Several agents with small networks on a registered world.
+    """Several agents with small networks on a registered world, its parameters in the state.
 
     Args:
         world: registered name.
@@ -154,6 +154,7 @@ def make_group(
         choices,
         num_envs=num_envs,
         total_updates=total_updates,
+        curriculum=as_state(params),
         **(env or {}),
     )
     agents, space = world_.num_agents, auto.action_space(params)

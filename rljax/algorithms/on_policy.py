@@ -111,7 +111,7 @@ def make_on_policy(
 
     Args:
         env: auto-resetting environment.
-        env_params: its parameters.
+        env_params: its parameters, constants of the program.
         network: policy and value.
         learner: what is done with a rollout.
         sizes: from :func:`cut`.
@@ -122,10 +122,20 @@ def make_on_policy(
         curriculum: what decides the stages of a staged world; None for any other.
     """
     apply: Callable[..., Any] = network.apply
+    constants = jax.tree.map(jnp.asarray, env_params)  # on a device once, not for every launch
+
+    def world_params(progress: Any) -> Any:
+        return constants if curriculum is None else curriculum.apply(constants, progress)
 
     def init(key: jax.Array, env_ids: jax.Array) -> TrainState:
+        progress = None if curriculum is None else curriculum.init()
         actors = start_actors(
-            env, network, jax.random.fold_in(key, _ENVIRONMENTS), env_ids, env_params, random_phase
+            env,
+            network,
+            jax.random.fold_in(key, _ENVIRONMENTS),
+            env_ids,
+            world_params(progress),
+            random_phase,
         )
         example = jax.tree.map(
             lambda x: jnp.zeros((1, 1) + x.shape[1:], x.dtype), actors.observation
@@ -141,7 +151,6 @@ def make_on_policy(
             params=params,
             opt_state=opt_state,
             hypers=learner.hypers(),
-            env_params=jax.tree.map(jnp.asarray, env_params),
             observation_moments=(
                 normalisation.init(jax.tree.map(lambda x: x[0], actors.observation))
                 if normalise_observations
@@ -154,12 +163,13 @@ def make_on_policy(
             updates=jnp.int32(0),
             skipped=jnp.int32(0),
             actors=actors,
-            curriculum=None if curriculum is None else curriculum.init(),
+            curriculum=progress,
         )
 
     def update(state: TrainState, shards: Shards) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(state.key, state.updates)
         rollout_key, shuffle_key = (jax.random.fold_in(key, i) for i in (_ROLLOUT, _SHUFFLE))
+        params_now = world_params(state.curriculum)
 
         def gather(actors: Actors) -> tuple[Actors, Rollout]:
             return collect(
@@ -167,7 +177,7 @@ def make_on_policy(
                 network,
                 state.params,
                 state.observation_moments,
-                state.env_params,
+                params_now,
                 actors,
                 rollout_key,
                 sizes.length,
@@ -185,11 +195,9 @@ def make_on_policy(
         recent, episode = episode_metrics(rollout.episodes, state.recent, shards)
         metrics = learnt.metrics | episode
         metrics["update/skipped"] = learnt.skipped.astype(jnp.float32)
-        progress, staged_params = state.curriculum, state.env_params
+        progress = state.curriculum
         if curriculum is not None:
-            progress, staged_params, stages = curriculum.update(
-                progress, staged_params, rollout.episodes, state.updates, shards
-            )
+            progress, stages = curriculum.update(progress, rollout.episodes, state.updates, shards)
             metrics |= stages
         moments = state.observation_moments
         if moments is not None:
@@ -200,7 +208,6 @@ def make_on_policy(
         state = state.replace(
             params=learnt.params,
             opt_state=learnt.opt_state,
-            env_params=staged_params,
             observation_moments=moments,
             return_moments=return_moments,
             value_norm=learnt.value_norm,

@@ -58,6 +58,8 @@ class CurriculumState(struct.PyTreeNode):
             :func:`rljax.control.stratify.add_groups`); None without.
         transitions: int32 [], how many there have been.
         history: the newest of them.
+        probabilities: float32 [K], how likely an episode is to start in each stage.
+        group_probabilities: float32 [K, G], and to have a level of each group; None without.
     """
 
     stage: jax.Array
@@ -68,6 +70,8 @@ class CurriculumState(struct.PyTreeNode):
     groups: jax.Array | None
     transitions: jax.Array
     history: History
+    probabilities: jax.Array
+    group_probabilities: jax.Array | None
 
 
 class Counts(NamedTuple):
@@ -100,14 +104,15 @@ class Curriculum(NamedTuple):
 
     Attributes:
         init: the state before training.
-        params: parameters of the staged world at the start of a run.
-        update: ``(state, env_params, episodes, updates, shards) -> (state, env_params, metrics)``,
-            after a rollout [T, B] of update number ``updates``.
+        apply: ``(env_params, state) -> env_params``, the staged world's parameters with what the
+            state says of them: those of the next rollout.
+        update: ``(state, episodes, updates, shards) -> (state, metrics)``, after a rollout [T, B]
+            of update number ``updates``.
     """
 
     init: Callable[[], CurriculumState]
-    params: Callable[[Any], Any]
-    update: Callable[..., tuple[CurriculumState, Any, Metrics]]
+    apply: Callable[[Any, CurriculumState], Any]
+    update: Callable[..., tuple[CurriculumState, Metrics]]
 
 
 def make_curriculum(
@@ -125,35 +130,35 @@ def make_curriculum(
     weights = None if group_weights is None else np.asarray(group_weights, np.float32)
     groups = 0 if weights is None else weights.shape[1]
 
+    def steer(state: CurriculumState, volume: jax.Array | int) -> CurriculumState:
+        window = measure(state, config.window)
+        state = state.replace(probabilities=stage_probabilities(config, state, window))
+        if weights is None:
+            return state
+        assert state.groups is not None
+        drawn = volume * state.probabilities
+        chances = least_sampled_first(jnp.asarray(weights), state.groups, drawn)
+        return state.replace(group_probabilities=chances)
+
     def init() -> CurriculumState:
-        return start(config, groups)
+        return steer(start(config, groups), num_envs)
 
-    def steer(state: CurriculumState, window: Window, env_params: Any, volume: jax.Array) -> Any:
-        params = env_params.replace(probabilities=stage_probabilities(config, state, window))
-        if weights is None or state.groups is None:
+    def apply(env_params: Any, state: CurriculumState) -> Any:
+        params = env_params.replace(probabilities=state.probabilities)
+        if state.group_probabilities is None:
             return params
-        drawn = volume * params.probabilities
-        groups = least_sampled_first(jnp.asarray(weights), state.groups, drawn)
-        return params.replace(stages=params.stages | {"group_probabilities": groups})
-
-    def params(env_params: Any) -> Any:
-        state = init()
-        return steer(state, measure(state, config.window), env_params, jnp.int32(num_envs))
+        chances = {"group_probabilities": state.group_probabilities}
+        return params.replace(stages=params.stages | chances)
 
     def update(
-        state: CurriculumState,
-        env_params: Any,
-        episodes: EpisodeTotals,
-        updates: jax.Array,
-        shards: Shards,
-    ) -> tuple[CurriculumState, Any, Metrics]:
+        state: CurriculumState, episodes: EpisodeTotals, updates: jax.Array, shards: Shards
+    ) -> tuple[CurriculumState, Metrics]:
         counts = count(episodes, size, groups, shards)
         state = add(state, counts)
         window = measure(state, config.window)
         state = move(state, decide(config, state, window), window.rate, updates + 1)
-        after = measure(state, config.window)
-        env_params = steer(state, after, env_params, jnp.maximum(counts.played.sum(), num_envs))
-        mixed = env_params.probabilities.at[state.stage].set(0.0).sum()
+        state = steer(state, jnp.maximum(counts.played.sum(), num_envs))
+        mixed = state.probabilities.at[state.stage].set(0.0).sum()
         metrics = {
             "curriculum/stage": state.stage.astype(jnp.float32),
             "curriculum/mixing": mixed,
@@ -161,9 +166,9 @@ def make_curriculum(
         for i, name in enumerate(config.names):
             metrics[f"curriculum/success/{name}"] = window.rate[i]
             metrics[f"curriculum/episodes/{name}"] = counts.played[i].astype(jnp.float32)
-        return state, env_params, metrics
+        return state, metrics
 
-    return Curriculum(init, params, update)
+    return Curriculum(init, apply, update)
 
 
 def start(config: CurriculumConfig, groups: int = 0) -> CurriculumState:
@@ -179,6 +184,8 @@ def start(config: CurriculumConfig, groups: int = 0) -> CurriculumState:
         groups=jnp.zeros((size, groups), jnp.int32) if groups else None,
         transitions=jnp.int32(0),
         history=History(none, none, none, jnp.zeros(HISTORY)),
+        probabilities=jnp.zeros(size),
+        group_probabilities=jnp.zeros((size, groups)) if groups else None,
     )
 
 

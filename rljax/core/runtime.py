@@ -20,6 +20,7 @@ in that one thread; :meth:`rljax.training.program.Program.chunk` sees to that.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from pathlib import Path
@@ -87,9 +88,7 @@ def prepare(devices: int | None = None, cache_dir: str | None = None) -> None:
     # float32 means float32: no silent TF32 on recent GPUs.
     if jax.config.values["jax_default_matmul_precision"] is None:
         jax.config.update("jax_default_matmul_precision", "highest")
-    # What a function closes over, such as a bank of levels, is handed to its program rather than
-    # written into it: that would be megabytes to compile, to hash for the cache and to keep there.
-    jax.config.update("jax_use_simplified_jaxpr_constants", True)
+    _hand_over_constants()
     if cache_dir is None:
         cache_dir = os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(
             Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "rljax" / "xla"
@@ -100,6 +99,23 @@ def prepare(devices: int | None = None, cache_dir: str | None = None) -> None:
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     else:
         jax.config.update("jax_enable_compilation_cache", False)
+
+
+def _hand_over_constants() -> None:
+    """Let what a function closes over, such as a bank of levels, be an argument of its program.
+
+    Written into the program it would be megabytes to compile, to hash for the cache and to keep
+    there.  JAX's option for this is also read once, when JAX is imported, as a default of how
+    programs are lowered; by now that default is there to be changed.
+    """
+    import jax
+    from jax._src.interpreters.mlir import LoweringParameters
+
+    jax.config.update("jax_use_simplified_jaxpr_constants", True)
+    if not LoweringParameters().hoist_constants_as_args:
+        LoweringParameters.__init__ = functools.partialmethod(  # type: ignore[assignment]
+            LoweringParameters.__init__, hoist_constants_as_args=True
+        )
 
 
 def backend_initialised() -> bool:

@@ -87,11 +87,12 @@ class Actors(struct.PyTreeNode):
 class TrainState(struct.PyTreeNode):
     """All that training carries.  Everything but ``actors`` is replicated over devices.
 
+    What never changes, such as a world's parameters, is not part of it: a program closes over that.
+
     Attributes:
         params: network parameters.
         opt_state: optimiser state.
         hypers: traced hyperparameters (a struct of float32 scalars).
-        env_params: parameters of the environments.
         observation_moments: statistics for observation normalisation, or None.
         return_moments: statistics of the discounted return for reward scaling, or None.
         value_norm: statistics of the critic's targets, or None.
@@ -101,13 +102,13 @@ class TrainState(struct.PyTreeNode):
             do not overflow.
         skipped: int32, gradient steps that were skipped for not being finite.
         actors: see :class:`Actors`.
-        curriculum: stage reached and what decides the next one, or None.
+        curriculum: stage reached, what decides the next one and what it means for the world, or
+            None.
     """
 
     params: Any
     opt_state: Any
     hypers: Any
-    env_params: Any
     observation_moments: Any
     return_moments: Any
     value_norm: Any

@@ -63,7 +63,6 @@ def make_algorithm(config: Config) -> Algorithm:
     curriculum = None
     if config.curriculum is not None:
         curriculum = make_stages(config.curriculum, config.num_envs, env, params)
-        params = curriculum.params(params)
     common: dict[str, Any] = {
         "num_envs": config.num_envs,
         "total_updates": total_updates(config),

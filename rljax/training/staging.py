@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
 
 from envs_jax.autoreset import AutoReset
@@ -90,15 +89,7 @@ def make_stages(
             f"curriculum.stratify: {name} has the parameter {GROUPS} and gives no info['group']; "
             "expected both, or curriculum.stratify false"
         )
-    made = make_curriculum(config, num_envs, weights)
-
-    def start(params: StageParams) -> StageParams:
-        begun = made.params(params)
-        # NumPy's, to be constants of any program; not so what stages share, a bank of levels say.
-        stages, chances = jax.device_get((begun.stages, begun.probabilities))
-        return begun.replace(stages=stages, probabilities=chances)
-
-    return made._replace(params=start)
+    return make_curriculum(config, num_envs, weights)
 
 
 def _check_weights(stage: str, weights: np.ndarray) -> None:

@@ -275,16 +275,16 @@ def test_a_world_that_is_not_finite_for_a_while(value_norm):
         epochs=1,
         minibatches=2,
     )
-    working = made.init().env_params
+    working = made.init().curriculum
     state, metrics = made.update(made.init())
     assert metrics["update/skipped"] == 0
     learnt = jax.tree.map(np.asarray, (state.params, state.opt_state, state.value_norm))
     broken = working.replace(pay=(jnp.full_like(working.pay[0], jnp.nan), working.pay[1]))
-    state, metrics = made.update(state.replace(env_params=broken))
+    state, metrics = made.update(state.replace(curriculum=broken))
     assert metrics["update/skipped"] == state.skipped == 3 * 2  # two actors and a critic
     kept = (state.params, state.opt_state, state.value_norm)
     jax.tree.map(np.testing.assert_array_equal, kept, learnt)
-    state, metrics = made.update(state.replace(env_params=working))
+    state, metrics = made.update(state.replace(curriculum=working))
     assert metrics["update/skipped"] == 0 and metrics["episode/return"] == np.mean(PAY)
 
 

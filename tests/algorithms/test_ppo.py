@@ -57,7 +57,7 @@ def setting(everything):
             probe.network,
             state.params,
             state.observation_moments,
-            state.env_params,
+            state.curriculum,
             state.actors,
             key,
             LENGTH,
@@ -231,13 +231,13 @@ def test_a_world_that_is_not_finite_for_a_while(env, what):
     assert metrics["update/skipped"] == 0 and metrics["update/steps_taken"] == 1
     params = jax.tree.map(np.asarray, state.params)
 
-    state, metrics = update(state.replace(env_params=jax.tree.map(jnp.asarray, broken)))
+    state, metrics = update(state.replace(curriculum=jax.tree.map(jnp.asarray, broken)))
     assert metrics["update/skipped"] == 4 and metrics["update/steps_taken"] == 0
     assert state.skipped == 4
     jax.tree.map(np.testing.assert_array_equal, state.params, params)
 
     for _ in range(2):  # the first may still begin with what the world showed last
-        state, metrics = update(state.replace(env_params=jax.tree.map(jnp.asarray, working)))
+        state, metrics = update(state.replace(curriculum=jax.tree.map(jnp.asarray, working)))
     assert metrics["update/skipped"] == 0 and metrics["update/steps_taken"] == 1
     assert np.isfinite(metrics["episode/return"])
 

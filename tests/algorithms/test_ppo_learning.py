@@ -43,7 +43,7 @@ def learn(core, name, updates=100):
     keys = jax.random.split(jax.random.key(1), ENVS)
     env_state, observation = jax.jit(probe.env.init)(keys, table)
     actors = state.actors.replace(env_state=env_state, observation=observation)
-    return probe, *run(state.replace(env_params=table, actors=actors), updates)
+    return probe, *run(state.replace(curriculum=table, actors=actors), updates)
 
 
 def walk(probe, state, seen):

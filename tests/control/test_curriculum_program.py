@@ -80,13 +80,13 @@ def program(world="stages/chance", devices=1, members=1, exact=False):
 
 @functools.cache
 def trained(chunks, **settings):
-    """Curriculum and parameters of the world (on the host) and metrics, after chunks."""
+    """Curriculum and parameters of the network (on the host) and metrics, after chunks."""
     made = program(**settings)
     state, rows = made.init(), []
     for length in chunks:
         state, metrics = made.chunk(state, length)
         rows.append(np.asarray(metrics)[:, :length])
-    host = jax.tree.map(np.asarray, (state.curriculum, state.env_params, state.params))
+    host = jax.tree.map(np.asarray, (state.curriculum, state.params))
     return *host, np.concatenate(rows, 1)
 
 
@@ -96,7 +96,7 @@ def history(state, member=0):
 
 
 def test_it_goes_up_and_down_and_mixes():
-    state, params, _, rows = trained((60,))
+    state, _, rows = trained((60,))
     told = history(state)
     moves = [(move["from"], move["to"]) for move in told["history"]]
     assert moves[:3] == [("easy", "middling"), ("middling", "hopeless"), ("hopeless", "middling")]
@@ -111,7 +111,7 @@ def test_it_goes_up_and_down_and_mixes():
         np.float32(0.2),
         np.float32(0.4),
     }
-    np.testing.assert_allclose(params.probabilities.sum(), 1, rtol=1e-6)
+    np.testing.assert_allclose(state.probabilities.sum(), 1, rtol=1e-6)
     # The episodes are where the probabilities say.
     played = np.stack([named[f"curriculum/episodes/{name}"] for name in CHANCES])
     failing = played[:, (stage == 2) & (np.roll(stage, 4) == 2)].sum(1)
@@ -120,22 +120,21 @@ def test_it_goes_up_and_down_and_mixes():
 
 
 def test_groups_are_sampled_alike_where_a_stage_has_them():
-    state, params, _, _ = trained((60,))
+    state, _, _ = trained((60,))
     groups = state.groups[0]
     shares = groups / groups.sum(1, keepdims=True)
     expected = np.array([[1 / 3, 1 / 3, 1 / 3], [0, 0.25, 0.75], [0.5, 0.5, 0]])
     np.testing.assert_allclose(shares, expected, atol=0.03)
     assert (groups[expected == 0] == 0).all()
-    chances = params.stages["group_probabilities"][0]
+    chances = state.group_probabilities[0]
     np.testing.assert_allclose(chances.sum(1), 1, rtol=1e-5)
     assert (chances[expected == 0] == 0).all()
 
 
 def test_same_history_on_eight_devices():
-    one, params, _, rows = trained((30,))
-    many, params_of_many, _, rows_of_many = trained((30,), devices=8)
+    one, _, rows = trained((30,))
+    many, _, rows_of_many = trained((30,), devices=8)
     chex.assert_trees_all_equal(one, many)
-    np.testing.assert_allclose(params.probabilities, params_of_many.probabilities, rtol=1e-6)
     places = [i for i, n in enumerate(program().metric_names) if n.startswith("curriculum/")]
     np.testing.assert_allclose(rows[..., places], rows_of_many[..., places], rtol=1e-6)
     assert history(one)["transitions"] >= 2
@@ -151,8 +150,8 @@ def test_exact_is_the_same_bits_and_the_same_run():
 
 @pytest.mark.slow
 def test_members_have_curricula_of_their_own():
-    together, _, _, _ = trained((30,), members=2)
-    alone, _, _, _ = trained((30,))
+    together, _, _ = trained((30,), members=2)
+    alone, _, _ = trained((30,))
     chex.assert_trees_all_equal(jax.tree.map(lambda x: x[0], together), _first(alone))
     assert history(together, 0)["history"] != history(together, 1)["history"]
 
@@ -167,7 +166,7 @@ def test_chunks_of_any_length_are_the_same_run():
 
 
 def test_several_agents_have_a_curriculum_too():
-    state, _, _, rows = trained((40,), world="stages/pair")
+    state, _, rows = trained((40,), world="stages/pair")
     moves = [(move["from"], move["to"]) for move in history(state)["history"]]
     assert moves[:3] == [("easy", "middling"), ("middling", "hopeless"), ("hopeless", "middling")]
     named = dict(zip(program(world="stages/pair").metric_names, rows[0].T, strict=True))
@@ -182,11 +181,11 @@ def begun(config):
 def test_a_fixed_stage_is_all_there_is():
     fixed = merge(config(), {"curriculum": {"fixed": "middling"}})
     start = begun(fixed)
-    np.testing.assert_array_equal(start.env_params.probabilities, [0, 1, 0])
+    np.testing.assert_array_equal(start.curriculum.probabilities, [0, 1, 0])
     assert (start.actors.env_state.world.stage == 1).all()
     begins = merge(config(), {"curriculum": {"start": "middling"}})
     start = begun(begins)
-    np.testing.assert_allclose(start.env_params.probabilities, [0.2, 0.8, 0])
+    np.testing.assert_allclose(start.curriculum.probabilities, [0.2, 0.8, 0])
     assert int(start.curriculum.stage) == 1
 
 
@@ -203,7 +202,7 @@ def test_a_run_without_a_curriculum_has_no_trace_of_it(exact):
     plain = merge(config(), {"curriculum": None, "exact": exact})
     algorithm = make_algorithm(plain)
     state = jax.eval_shape(lambda: algorithm.init(jax.random.key(0), jnp.arange(ENVS)))
-    assert state.curriculum is None and not hasattr(state.env_params, "probabilities")
+    assert state.curriculum is None
     made = Program(algorithm, ENVS, jax.devices()[:1], (0,), "vmap", exact)
     names = jax.eval_shape(lambda s: algorithm.update(s, made.shards), state)[1]
     assert not any("curriculum" in name for name in names)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from envs_jax.stages import StageParams
 from helpers import QUICK
 from rljax.control import CurriculumConfig, Stage, make_curriculum
 from rljax.control.curriculum import HISTORY, decide, measure, move, start
@@ -144,13 +145,6 @@ def stream(seed, updates):
         )
 
 
-def staged_params():
-    from envs_jax.stages import StageParams
-
-    stages = {"group_probabilities": WEIGHTS, "level": np.arange(4)}
-    return StageParams(base=(), stages=stages, probabilities=np.full(4, 0.25, np.float32))
-
-
 @pytest.mark.parametrize(
     ("variant", "exact"), [*((variant, False) for variant in VARIANTS), ("all", True)]
 )
@@ -158,8 +152,8 @@ def test_against_plain_python(variant, exact):
     config = make_config(**VARIANTS[variant])
     curriculum, plain = make_curriculum(config, ENVS, WEIGHTS), Plain(config)
     shards = Shards(blocks=BLOCKS, exact=exact)
-    state, params = curriculum.init(), curriculum.params(staged_params())
-    np.testing.assert_allclose(params.probabilities, plain.chances(), atol=1e-6)
+    state = curriculum.init()
+    np.testing.assert_allclose(state.probabilities, plain.chances(), atol=1e-6)
 
     def by_block(x):
         return x.reshape(STEPS, BLOCKS, -1).swapaxes(0, 1) if exact else x
@@ -173,11 +167,10 @@ def test_against_plain_python(variant, exact):
         plain.update(list(zip(*(x.tolist() for x in told), strict=True)), number + 1)
         directions.add(plain.stage - before)
         episodes = jax.tree.map(by_block, episodes)
-        state, params, metrics = update(state, params, episodes, jnp.int32(number))
-        state, params, metrics = jax.device_get((state, params, metrics))
+        state, metrics = jax.device_get(update(state, episodes, jnp.int32(number)))
         assert int(state.stage) == plain.stage and int(state.since) == plain.since
         chances = plain.chances()
-        np.testing.assert_allclose(params.probabilities, chances, atol=1e-6)
+        np.testing.assert_allclose(state.probabilities, chances, atol=1e-6)
         expected = {"curriculum/stage": plain.stage, "curriculum/mixing": 1 - chances[plain.stage]}
         for i, name in enumerate("abcd"):
             rate = plain.rates[i]
@@ -223,6 +216,19 @@ def test_the_history_keeps_the_newest_and_counts_all():
     assert report(config, late, 2**20)["history"][0]["env_steps"] > 2**40
 
 
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "groups"])
+def test_only_what_it_decides_is_put_into_the_worlds_parameters(weights):
+    stages = {"group_probabilities": WEIGHTS, "level": np.arange(4)}
+    params = StageParams(base=(), stages=stages, probabilities=np.full(4, 0.25, np.float32))
+    curriculum = make_curriculum(make_config(start="c"), ENVS, weights)
+    state = curriculum.init()
+    made = curriculum.apply(params, state)
+    np.testing.assert_allclose(made.probabilities, [0.1, 0.1, 0.8, 0], rtol=1e-6)
+    assert made.stages["level"] is stages["level"] and params.stages is stages
+    groups = WEIGHTS if weights is None else state.group_probabilities
+    assert made.stages["group_probabilities"] is groups
+
+
 def test_counters_stay_at_their_largest():
     config = make_config()
     curriculum = make_curriculum(config, ENVS, WEIGHTS)
@@ -232,7 +238,7 @@ def test_counters_stay_at_their_largest():
     ones = np.ones((STEPS, ENVS), bool)
     none = np.zeros((STEPS, ENVS), np.int32)
     episodes = EpisodeTotals(ones, none.astype(np.float32), none, ~ones, none, none)
-    state, *_ = curriculum.update(state, staged_params(), episodes, jnp.int32(0), Shards())
+    state, _ = curriculum.update(state, episodes, jnp.int32(0), Shards())
     assert int(state.since) == most and state.episodes.tolist() == [most] + [most - 1] * 3
 
 
@@ -243,9 +249,7 @@ def test_what_belongs_nowhere_is_not_counted():
     beyond = EpisodeTotals(ones, none.astype(np.float32), none, ones, none + 9, none)
     outside = beyond.replace(stage=none, group=none - 1)
     for episodes, counted in ((beyond, 0), (outside, STEPS * ENVS)):
-        state, *_ = curriculum.update(
-            curriculum.init(), staged_params(), episodes, jnp.int32(0), Shards()
-        )
+        state, _ = curriculum.update(curriculum.init(), episodes, jnp.int32(0), Shards())
         assert state.groups.sum() == 0 and state.episodes.sum() == counted
 
 

@@ -117,6 +117,26 @@ print(json.dumps([float(result), sum("cache_hits" in name for name in hits)]))
     assert _in_a_process(script, "")[1] == 0  # switched off
 
 
+@pytest.mark.parametrize("first", ["jax", "json"])
+def test_constants_are_handed_to_a_program(first: str) -> None:
+    # Also in a process that has imported JAX before.
+    script = f"""
+import {first}
+import json
+from rljax.core.runtime import prepare
+prepare()
+prepare()
+import jax, jax.numpy as jnp, numpy as np
+told = []
+for bank in (np.arange(1e6, dtype=np.float32), jnp.arange(1e6)):
+    pick = jax.jit(lambda i: jnp.asarray(bank)[i])
+    inside = jax.jit(lambda i: jax.lax.fori_loop(0, 3, lambda _, at: pick(at).astype(int) + 1, i))
+    told += [len(inside.lower(0).as_text()) < 10_000, int(inside(5))]
+print(json.dumps(told))
+"""
+    assert _in_a_process(script) == [True, 8, True, 8]
+
+
 def test_here_the_devices_are_those_of_the_tests() -> None:
     assert runtime.backend_initialised() or len(jax.devices()) == 8
     runtime.prepare(3)
