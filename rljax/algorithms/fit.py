@@ -15,7 +15,7 @@ import optax
 from flax import struct
 from jax.flatten_util import ravel_pytree
 
-from rljax.algorithms.ppo_config import Hypers, PPOConfig
+from rljax.algorithms.ppo_config import ADAPTIVE_RATES, Hypers, PPOConfig
 from rljax.core.mesh import Shards
 from rljax.data.minibatches import minibatch_indices, take_items
 from rljax.ops import schedule
@@ -32,6 +32,7 @@ class Batch(struct.PyTreeNode):
         advantage, returns: from generalised advantage estimation.
         carry: recurrent state at each item's start, leaves [items, n].
         block_ids: int32 [local blocks], global numbers of the blocks the items come from.
+        distribution: the policy's at the time of the rollout.
     """
 
     observation: Any
@@ -43,6 +44,7 @@ class Batch(struct.PyTreeNode):
     returns: Any
     carry: Any
     block_ids: Any
+    distribution: Any = ()
 
 
 Metrics = dict[str, jax.Array]
@@ -84,20 +86,62 @@ class _Carry(struct.PyTreeNode):
     skipped: jax.Array
 
 
+class AdaptiveState(NamedTuple):
+    """The optimiser's state where the learning rate follows the KL divergence.
+
+    Attributes:
+        adam: Adam's.
+        share: float32 scalar, the present learning rate as a share of ``hypers.learning_rate``.
+    """
+
+    adam: Any
+    share: jax.Array
+
+
 def make_optimiser(config: PPOConfig) -> optax.GradientTransformation:
     """Return Adam without its step size, which is applied as data.
 
     It works on all parameters as one vector: a dozen small arrays would cost a dozen kernels for
     each of its operations, and as many messages between devices.
     """
-    return optax.scale_by_adam(eps=config.adam_epsilon)
+    adam = optax.scale_by_adam(eps=config.adam_epsilon)
+    if not config.adaptive:
+        return adam
+
+    def update(gradient: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        direction, after = adam.update(gradient, state.adam, params)
+        return direction, state._replace(adam=after)
+
+    return optax.GradientTransformation(
+        lambda params: AdaptiveState(adam.init(params), jnp.float32(1.0)), update
+    )
 
 
 def scheduled(config: PPOConfig, hypers: Hypers, updates: jax.Array, total: int) -> jax.Array:
     """Return the share of a learning rate that is left after some updates of ``total``."""
     progress = updates.astype(jnp.float32) / total
-    rate: jax.Array = schedule(config.schedule)(progress, hypers.final_fraction)
+    kind = "constant" if config.adaptive else config.schedule
+    rate: jax.Array = schedule(kind)(progress, hypers.final_fraction)
     return rate
+
+
+def adapted(share: jax.Array, kl: jax.Array, hypers: Hypers) -> jax.Array:
+    """Return the share of the learning rate to go on with after a minibatch.
+
+    The rule of rsl_rl (https://github.com/leggedrobotics/rsl_rl, ``algorithms/ppo.py``), but for
+    one thing: there a KL of exactly 0 changes nothing.  In the first minibatch of an update it is
+    rounding that makes a KL 0 or not, so here 0 is a small KL like any other.
+
+    Args:
+        share: float32 scalar, of ``hypers.learning_rate``.
+        kl: float32 scalar, KL(old || new) over the whole minibatch before its step.
+        hypers: desired_kl and learning_rate.
+    """
+    low, high = (limit / hypers.learning_rate for limit in ADAPTIVE_RATES)
+    lower, higher = jnp.maximum(share / 1.5, low), jnp.minimum(share * 1.5, high)
+    assert hypers.desired_kl is not None
+    kept = jnp.where(kl < hypers.desired_kl / 2, higher, share)
+    return jnp.where(kl > 2 * hypers.desired_kl, lower, kept)
 
 
 def fit(
@@ -127,7 +171,7 @@ def fit(
         opt_state: the optimiser's.
         memory: what ``stage`` carries from epoch to epoch, or ().
         hypers: max_grad_norm, weight_decay, target_kl and what the loss takes of them.
-        learning_rate: float32 scalar.
+        learning_rate: float32 scalar; with schedule adaptive_kl what the optimiser's share is of.
         batch: the items.
         chunks: items of each environment.
         key: of the shuffles.
@@ -144,7 +188,11 @@ def fit(
         direction, opt_state = optimiser.update(gradient, carry.opt_state)
         if config.weight_decay:
             direction = direction + hypers.weight_decay * carry.params
-        params = carry.params - learning_rate * direction
+        rate = learning_rate
+        if config.adaptive:
+            share = adapted(opt_state.share, metrics["policy/kl"], hypers)
+            rate = learning_rate * share
+        params = carry.params - rate * direction
         finite = jnp.isfinite(norm) & jnp.isfinite(metrics["loss/total"])
         stopped = carry.stopped
         if config.target_kl is not None and "policy/approximate_kl" in metrics:
@@ -155,6 +203,9 @@ def fit(
             (params, opt_state),
             (carry.params, carry.opt_state),
         )
+        if config.adaptive:  # the KL that stops an update lowers the rate for the next, once
+            known = finite & ~carry.stopped
+            opt_state = opt_state._replace(share=jnp.where(known, share, carry.opt_state.share))
         skipped = carry.skipped + (~finite & ~stopped)
         metrics = metrics | {"update/grad_norm": norm}
         return _Carry(params, opt_state, stopped, skipped), (metrics, take)

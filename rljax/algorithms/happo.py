@@ -58,7 +58,7 @@ def make_happo(
         UserError: for a world of one agent, sizes that do not divide, or options that do not fit
             the world.
     """
-    agents = _check(env, env_params, network_config, options)
+    agents = _check(env, env_params, network_config, config, options)
     team = make_team(
         env.action_space(env_params),
         network_config,
@@ -130,7 +130,9 @@ def make_happo(
     return algorithm._replace(update=update)
 
 
-def _check(env: AutoReset, env_params: Any, network: NetworkConfig, options: TeamConfig) -> int:
+def _check(
+    env: AutoReset, env_params: Any, network: NetworkConfig, config: PPOConfig, options: TeamConfig
+) -> int:
     """Return the number of agents, if the options fit the world."""
     if env.num_agents is None:
         raise UserError(f"{env.env.name} has one agent and no num_agents: expected several")
@@ -141,6 +143,11 @@ def _check(env: AutoReset, env_params: Any, network: NetworkConfig, options: Tea
     if not network.separate_value:
         raise UserError(
             "network.separate_value False: the critic of a team has a network of its own"
+        )
+    if config.adaptive:
+        raise UserError(
+            "ppo.schedule adaptive_kl: the critic of a team has a learning rate of its own and no "
+            "KL divergence; expected constant, linear or cosine"
         )
     return env.num_agents
 

@@ -11,6 +11,9 @@ from pydantic import Field
 
 from rljax.core.config import Count, Fraction, NonNegative, Positive, config_dataclass
 
+ADAPTIVE_RATES = (1e-5, 1e-2)
+"""Learning rates that schedule adaptive_kl stays between (those of rsl_rl)."""
+
 
 @config_dataclass
 class PPOConfig:
@@ -29,14 +32,16 @@ class PPOConfig:
 
     learning_rate: Positive = 2.5e-4
     """Adam's step size at the start."""
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
-    """Course of the learning rate over the run."""
+    schedule: Literal["constant", "linear", "cosine", "adaptive_kl"] = "constant"
+    """Course of the learning rate over the run; adaptive_kl: by each minibatch's KL divergence."""
     final_fraction: Fraction = 0.0
     """Share of the learning rate that is left at the end of the schedule."""
+    desired_kl: Positive = 0.01
+    """With adaptive_kl: above twice this KL the learning rate falls, below half of it it rises."""
     adam_epsilon: Positive = 1e-5
     """Added to the root of Adam's second moment."""
     weight_decay: NonNegative = 0.0
-    """Decoupled weight decay (AdamW)."""
+    """Decoupled weight decay (AdamW), scheduled with the learning rate."""
     max_grad_norm: Positive = 0.5
     """Global norm that gradients are clipped to."""
 
@@ -60,14 +65,34 @@ class PPOConfig:
     """The rest of an update is skipped once a minibatch's approximate KL exceeds this."""
 
     def __post_init__(self) -> None:
-        if self.schedule == "constant" and self.final_fraction not in (0.0, 1.0):
+        ends = self.schedule in ("linear", "cosine")
+        if not ends and self.final_fraction not in (0.0, 1.0):
             raise ValueError("final_fraction needs schedule linear or cosine")
+        if not self.adaptive:
+            return
+        low, high = ADAPTIVE_RATES
+        if not low <= self.learning_rate <= high:
+            raise ValueError(
+                f"schedule adaptive_kl keeps learning_rate from {low:g} to {high:g}, got "
+                f"{self.learning_rate:g}"
+            )
+        if self.epochs * self.minibatches == 1:
+            raise ValueError(
+                "schedule adaptive_kl needs epochs or minibatches above 1: before the first "
+                "gradient step of an update the KL is 0"
+            )
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether the learning rate follows the KL divergence."""
+        return self.schedule == "adaptive_kl"
 
 
 class Hypers(struct.PyTreeNode):
     """Hyperparameters that are data of the compiled program: float32 scalars.
 
-    They may differ between seeds and change during a run without compiling anew.
+    They may differ between seeds and change during a run without compiling anew.  What only
+    schedule adaptive_kl uses is None without it.
     """
 
     learning_rate: jax.Array
@@ -82,9 +107,11 @@ class Hypers(struct.PyTreeNode):
     value_coefficient: jax.Array
     entropy_coefficient: jax.Array
     target_kl: jax.Array
+    desired_kl: jax.Array | None
 
 
 def make_hypers(config: PPOConfig) -> Hypers:
     """Return a config's hyperparameters as arrays; options that are off become infinite."""
     values = {name: getattr(config, name) for name in Hypers.__dataclass_fields__}
-    return Hypers(**{name: jnp.float32(jnp.inf if v is None else v) for name, v in values.items()})
+    arrays = {name: jnp.float32(jnp.inf if v is None else v) for name, v in values.items()}
+    return Hypers(**arrays | ({} if config.adaptive else {"desired_kl": None}))

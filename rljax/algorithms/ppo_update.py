@@ -56,6 +56,7 @@ def make_optimise(
         chunks: items of each environment in a rollout.
     """
     loss = _make_loss(network, config)
+    distributions = _make_distributions(network, config.minibatches * config.accumulation)
 
     def optimise(
         params: Any,
@@ -75,6 +76,10 @@ def make_optimise(
                 advantage = standardise(advantage, shards)
             return memory, advantage
 
+        if config.adaptive:
+            batch = batch.replace(
+                distribution=shards.map(lambda items: distributions(params, items), batch)
+            )
         learning_rate = hypers.learning_rate * scheduled(config, hypers, updates, total_updates)
         fitted = fit(
             loss,
@@ -91,6 +96,8 @@ def make_optimise(
             key=key,
             shards=shards,
         )
+        if config.adaptive:
+            learning_rate = learning_rate * fitted.opt_state.share
         metrics = fitted.metrics | {"update/learning_rate": learning_rate}
         return fitted.params, fitted.opt_state, fitted.skipped, metrics
 
@@ -156,6 +163,35 @@ def _make_loss(network: ActorCritic, config: PPOConfig) -> Loss:
             - hypers.entropy_coefficient * metrics["policy/entropy"]
         )
         metrics |= {"loss/total": total} | std_metric(distribution)
+        if config.adaptive:
+            metrics["policy/kl"] = part.distribution.kl(distribution).mean()
         return total, jax.lax.stop_gradient(metrics)
 
     return loss
+
+
+def _make_distributions(network: ActorCritic, pieces: int) -> Callable[[Any, Batch], Distribution]:
+    apply: Callable[..., Any] = network.apply
+
+    def piece(params: Any, items: tuple[Any, jax.Array, Any]) -> Distribution:
+        observation, reset, carry = items
+        observation, reset = jax.tree.map(lambda x: x.swapaxes(0, 1), (observation, reset))
+        _, distribution = apply(params, carry, observation, reset, method="act")
+        # A standard deviation that is a parameter has no batch axes yet.
+        spread: Distribution = jax.tree.map(
+            lambda x: jnp.broadcast_to(x, (*reset.shape, x.shape[-1])).swapaxes(0, 1), distribution
+        )
+        return spread
+
+    def distributions(params: Any, batch: Batch) -> Distribution:
+        """Return the policy's distributions of all items, leaves [items, L, ...].
+
+        They are computed anew in parts no larger than a gradient's, for the sake of memory.
+        """
+        items = (batch.observation, batch.reset, batch.carry)
+        parts = jax.tree.map(lambda x: x.reshape((pieces, -1) + x.shape[1:]), items)
+        results = jax.lax.map(lambda part: piece(params, part), parts)
+        whole: Distribution = jax.tree.map(lambda x: x.reshape((-1,) + x.shape[2:]), results)
+        return whole
+
+    return distributions

@@ -247,10 +247,15 @@ def test_schedules_reach_the_learning_rate(schedule, factors):
         np.testing.assert_allclose(step, moved[0] * factor, atol=1e-7)
 
 
-def test_decay_is_decoupled():
+@pytest.mark.parametrize(("schedule", "factor"), [("constant", 1.0), ("cosine", 0.55)])
+def test_decay_is_decoupled_and_scheduled(schedule, factor):
     start = vector(inputs()[0])
-    without, with_decay = (vector(optimised(weight_decay=decay)[0]) for decay in (0.0, 0.1))
-    np.testing.assert_allclose(with_decay - without, -0.01 * 0.1 * start, atol=1e-7)
+    fraction = 0.1 if schedule == "cosine" else 0.0
+    settings = {"schedule": schedule, "final_fraction": fraction, "updates": TOTAL // 2}
+    without, with_decay = (
+        vector(optimised(weight_decay=decay, **settings)[0]) for decay in (0.0, 0.1)
+    )
+    np.testing.assert_allclose(with_decay - without, -0.01 * factor * 0.1 * start, atol=1e-7)
 
 
 def test_gradients_are_clipped_by_their_global_norm():
