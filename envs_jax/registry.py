@@ -26,6 +26,7 @@ _FACTORIES: dict[str, Factory | str] = {
     "SpeakerListener-particles": "envs_jax.particles.speaker_listener:SpeakerListener",
     "Pushing-v1": "envs_jax.pushing.env:Pushing",
     "Platformer-v1": "envs_jax.platformer.env:Platformer",
+    "Quadruped-v1": "envs_jax.quadruped.env:Quadruped",
 }
 
 # Which kinds of number (numpy's letters) a parameter takes, by the kind of its default.

@@ -1,6 +1,6 @@
 """Presets: one module per family, each with a dict of functions that return a config."""
 
-from experiments.presets import classic, memory, minatar, particles, platformer, pushing
+from experiments.presets import classic, memory, minatar, particles, platformer, pushing, quadruped
 
 PRESETS = (
     classic.PRESETS
@@ -9,4 +9,5 @@ PRESETS = (
     | particles.PRESETS
     | pushing.PRESETS
     | platformer.PRESETS
+    | quadruped.PRESETS
 )

@@ -1,0 +1,460 @@
+"""A quadruped that walks as it is told to, on level ground or on terrain."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from envs_jax import spaces
+from envs_jax.base import Environment
+from envs_jax.quadruped import dynamics
+from envs_jax.quadruped.depth import Camera, make_camera
+from envs_jax.quadruped.engine import Body, simulate
+from envs_jax.quadruped.frames import CameraState, look, seen, start_camera
+from envs_jax.quadruped.heights import HeightMap, height_at
+from envs_jax.quadruped.kinds import KINDS
+from envs_jax.quadruped.observation import (
+    PRIVILEGED_SIZE,
+    PROPRIOCEPTION_SIZE,
+    privileged,
+    proprioception,
+)
+from envs_jax.quadruped.promotion import Rule, stage_move
+from envs_jax.quadruped.reward import Step, reward_terms, total_reward
+from envs_jax.quadruped.robot import make_robot
+from envs_jax.quadruped.scan import scan, scan_grid
+from envs_jax.quadruped.terrain import COLUMNS, Terrain, make_terrain
+from envs_jax.quadruped.world import (
+    QuadrupedParams,
+    QuadrupedState,
+    default_params,
+    draw_command,
+    randomised,
+    start,
+)
+from envs_jax.words import check_word
+
+__all__ = ["GROUNDS", "Quadruped"]
+
+GROUNDS = {
+    "rough": ("smooth_slope", "rough_slope", "stairs_up", "stairs_down", "blocks"),
+    "parkour": ("flat", "gaps", "hurdles", "steps", "parkour"),
+    "all": tuple(COLUMNS),
+}
+"""Words for several kinds of terrain: those of legged_gym, of extreme-parkour, and all."""
+
+SUBSTEPS = 5
+"""Steps of the physics in a control step."""
+_HEADING_GAIN, _MOST_YAW = 0.5, 1.0  # legged_gym's, 1/s and rad/s
+_EDGE = 0.05  # m around a foot, and m that the ground falls away within it, for an edge
+
+
+class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
+    """Locomotion of a four-legged robot, 50 decisions a second: registered as ``Quadruped-v1``.
+
+    An action, float32 ``[12]``, is where the joints are steered to: ``home + action_scale *
+    clip(action)``, by position control with limited torque. The robot is asked for velocities
+    (see :func:`~envs_jax.quadruped.world.draw_command`), and rewarded by the terms of
+    :mod:`~envs_jax.quadruped.reward`. An episode ends when the robot has fallen; at the time limit,
+    or at the end of a course, it is truncated. ``info["success"]``: it did not fall, and got
+    through if there is a terrain. ``info["metrics"]``: each term's share of the reward, per second,
+    errors, speeds, and the level.
+
+    Observations are a dict with ``proprioception`` (see
+    :func:`~envs_jax.quadruped.observation.proprioception`) and, as wanted, ``scan``, ``depth``
+    (float32 ``[H, W, 1]``) and the critic's own ``privileged``.
+
+    An environment stays on its column of the terrain from episode to episode
+    (:meth:`restart_env`); levels are stages of a curriculum (:meth:`stage_move`).
+
+    Args:
+        robot: name of one of :data:`~envs_jax.quadruped.robot.ROBOTS`.
+        ground: "flat", or kinds of terrain joined by "+": of
+            :data:`~envs_jax.quadruped.kinds.KINDS`, or a word of :data:`GROUNDS`.
+        levels: rows of the terrain, easiest first. cell: of its grid, m. terrain_seed: it is made
+            with. roughness: factor of the courses' random unevenness.
+        rewards: whose weights: "legged_gym", "extreme_parkour" or "playground".
+        promotion: whose rule of levels: "legged_gym" or "extreme_parkour".
+        velocity: whether the trunk's velocity is part of the proprioception.
+        scan: "none", or the name of a grid, see :mod:`~envs_jax.quadruped.scan`.
+        depth: height and width of depth images; () for none.
+        privileged: whether there is a part for the critic; it has the scan of the grid "rough"
+            too, where there is a terrain and no scan for all.
+        whole_body: whether knees and trunk touch the ground, or the feet alone.
+
+    Raises:
+        ValueError: for an unknown name, impossible sizes, or a scan or depth of flat ground.
+    """
+
+    def __init__(
+        self,
+        robot: str = "go1",
+        ground: str = "flat",
+        levels: int = 10,
+        cell: float = 0.05,
+        terrain_seed: int = 0,
+        roughness: float = 1.0,
+        rewards: str = "legged_gym",
+        promotion: Rule = "legged_gym",
+        velocity: bool = True,
+        scan: str = "none",
+        depth: tuple[int, ...] = (),
+        privileged: bool = False,
+        whole_body: bool = True,
+    ) -> None:
+        super().__init__()
+        self._robot = make_robot(robot)
+        kinds = _kinds(ground)
+        if not kinds and (scan != "none" or depth):
+            raise ValueError(
+                f"ground 'flat' with scan {scan!r} and depth {depth}: there is nothing to see; "
+                f"expected ground {', '.join(GROUNDS)} or kinds of terrain"
+            )
+        check_word("promotion", promotion, ("legged_gym", "extreme_parkour"))
+        self._make_terrain = functools.partial(
+            make_terrain,
+            {kind: COLUMNS[kind] for kind in kinds},
+            levels=levels,
+            cell=cell,
+            seed=terrain_seed,
+            roughness=roughness,
+        )
+        self._has_terrain = bool(kinds)
+        self._grid = None if scan == "none" else scan_grid(scan)
+        if depth and (len(depth) != 2 or min(depth) < 1):
+            raise ValueError(f"depth {depth}: expected height and width in pixels, or ()")
+        self._depth = tuple(int(size) for size in depth)
+        self._rewards, self._promotion = rewards, promotion
+        self._velocity, self._privileged = velocity, privileged
+        self._whole_body = whole_body
+        default_params(self._robot, None, None, rewards)  # refuses an unknown name
+
+    @property
+    def name(self) -> str:
+        """The registered id."""
+        return "Quadruped-v1"
+
+    @functools.cached_property
+    def default_params(self) -> QuadrupedParams:
+        """The robot's and the task's; the terrain is made when first asked for."""
+        terrain = self._make_terrain() if self._has_terrain else None
+        camera = make_camera() if self._depth else None
+        return default_params(self._robot, terrain, camera, self._rewards)
+
+    def reset_env(self, key: jax.Array, params: QuadrupedParams) -> tuple[Any, QuadrupedState]:
+        """An episode on a random column."""
+        key, observe_key = jax.random.split(key)
+        state = start(key, params, self._new_camera())
+        return self.get_obs(state, params, observe_key), state
+
+    def restart_env(
+        self, key: jax.Array, state: QuadrupedState, params: QuadrupedParams
+    ) -> tuple[Any, QuadrupedState]:
+        """The next episode of an environment, on the same column."""
+        key, observe_key = jax.random.split(key)
+        state = start(key, params, self._new_camera(), state.column)
+        return self.get_obs(state, params, observe_key), state
+
+    def stage_move(self, state: QuadrupedState, params: QuadrupedParams) -> jax.Array:
+        """Levels to move by, int32, after an episode that ended in `state`."""
+        if params.terrain is None:
+            return jnp.int32(0)
+        seconds = params.max_steps_in_episode * params.dt * SUBSTEPS
+        asked = jnp.linalg.norm(state.command[:2]) * seconds
+        finish = jnp.asarray(params.terrain.finish)[state.column]
+        return stage_move(self._promotion, self._walked(state, params), finish, asked)
+
+    def step_env(
+        self,
+        key: jax.Array,
+        state: QuadrupedState,
+        action: int | float | jax.Array,
+        params: QuadrupedParams,
+    ) -> tuple[Any, QuadrupedState, jax.Array, jax.Array, dict[Any, Any]]:
+        """One control step of `SUBSTEPS` steps of the physics."""
+        push_key, command_key, observe_key, camera_key = jax.random.split(key, 4)
+        control = params.dt * SUBSTEPS
+        limit = params.action_limit
+        chosen = jnp.clip(jnp.asarray(action, jnp.float32).reshape(4, 3), -limit, limit)
+        # A policy that broke down shall not break the world: the joints go home.
+        chosen = jnp.where(jnp.isnan(chosen), 0.0, chosen)
+        target = params.robot.home + params.action_scale * chosen
+        robot = randomised(state, params)
+        ground = None if params.terrain is None else params.terrain.ground
+        body, forces = simulate(
+            state.body,
+            target,
+            robot,
+            ground,
+            params.dt,
+            SUBSTEPS,
+            previous=state.target,
+            delay=state.delay,
+            whole_body=self._whole_body,
+        )
+        rotation = _rotation(body)
+        heading = jnp.arctan2(rotation[1, 0], rotation[0, 0])
+        command = self._steered(state, heading, params)
+        touches = forces.feet[:, 2] > 1.0
+        air_time = state.air_time + control
+        height = body.position[2] - self._ground_height(ground, body.position)
+        fell = self._has_fallen(state, body, forces, rotation, height, params)
+        directed = self._directed(state, params)
+        feet, feet_speed = _feet(state.body, body, robot, control)
+        terms = reward_terms(
+            Step(
+                before=state.body,
+                body=body,
+                forces=forces,
+                robot=robot,
+                command=command,
+                heading_error=_wrapped(state.heading - heading),
+                velocity=rotation.T @ body.velocity,
+                gravity=-rotation[2],
+                height=height,
+                feet_height=feet[:, 2] - robot.foot_radius - self._ground_height(ground, feet.T),
+                feet_speed=feet_speed,
+                touches=touches,
+                touched=state.touched,
+                air_time=air_time,
+                on_edge=_on_edge(ground, feet),
+                action=chosen,
+                last_action=state.action,
+                last_torques=state.forces.torques,
+                fell=fell,
+                directed=directed,
+                dt=control,
+            ),
+            params,
+        )
+        reward, given = total_reward(terms, params, control)
+        reward = jnp.where(jnp.isfinite(reward), reward, 0.0)
+        time = state.time + 1
+        following = state.replace(
+            time=time,
+            body=body,
+            forces=forces,
+            action=chosen,
+            target=target,
+            command=command,
+            air_time=jnp.where(touches, 0.0, air_time),
+            touched=touches,
+            tracked=state.tracked + terms["track_velocity"],
+        )
+        success = self._has_succeeded(following, fell, params)
+        metrics = {f"reward/{name}": value / control for name, value in given.items()}
+        metrics |= {
+            "world/velocity_error": jnp.linalg.norm(command[:2] - (rotation.T @ body.velocity)[:2]),
+            "world/yaw_rate_error": jnp.abs(command[2] - body.spin[2]),
+            "world/track_velocity": terms["track_velocity"],
+            "world/track_yaw": terms["track_yaw"],
+            "world/falls": fell.astype(jnp.float32),
+            "world/level": state.level.astype(jnp.float32),
+        }
+        following = self._disturbed(following, (push_key, command_key), directed, params)
+        following = self._looked(following, camera_key, params)
+        info = {"success": success, "metrics": metrics}
+        if params.terrain is not None:
+            info["group"] = jnp.asarray(params.terrain.kinds)[state.column]
+        observation = self.get_obs(following, params, observe_key)
+        return observation, following, reward, fell, info
+
+    def is_truncated(self, state: QuadrupedState, params: QuadrupedParams) -> jax.Array:
+        """At the time limit, or beyond the last obstacle of a course."""
+        through = self._directed(state, params) & self._is_through(state, params)
+        return (state.time >= params.max_steps_in_episode) | through
+
+    def get_obs(
+        self,
+        state: QuadrupedState,
+        params: QuadrupedParams | None = None,
+        key: jax.Array | None = None,
+    ) -> Any:
+        """All parts that are wanted, see the class."""
+        params = self.default_params if params is None else params
+        key = jax.random.key(0) if key is None else key
+        own_key, scan_key = jax.random.split(key)
+        rotation = _rotation(state.body)
+        velocity = rotation.T @ state.body.velocity
+        parts = {
+            "proprioception": proprioception(
+                state, velocity, -rotation[2], params, own_key, self._velocity
+            )
+        }
+        position = state.body.position
+        ground = None if params.terrain is None else params.terrain.ground
+        if self._grid is not None:
+            noise = 0.1 * params.noise
+            parts["scan"] = scan(
+                cast(HeightMap, ground), position, rotation, self._grid, noise=noise, draws=scan_key
+            )
+        if self._depth:
+            frames = cast(CameraState, state.camera)
+            parts["depth"] = seen(frames, cast(Camera, params.camera))[..., None]
+        if self._privileged:
+            known = [privileged(state, velocity, params)]
+            if self._grid is None and ground is not None:
+                known.append(scan(ground, position, rotation, "rough"))
+            parts[spaces.PRIVILEGED] = jnp.concatenate(known)
+        return parts
+
+    def action_space(self, params: QuadrupedParams | None = None) -> spaces.Box:
+        """Joint targets, unbounded (the world clips)."""
+        return spaces.Box(-jnp.inf, jnp.inf, (12,))
+
+    def observation_space(self, params: QuadrupedParams) -> spaces.Dict:
+        """Unbounded boxes."""
+        sizes: dict[str, tuple[int, ...]] = {
+            "proprioception": (PROPRIOCEPTION_SIZE + 3 * self._velocity,)
+        }
+        if self._grid is not None:
+            sizes["scan"] = (self._grid.size,)
+        if self._depth:
+            sizes["depth"] = (*self._depth, 1)
+        if self._privileged:
+            extra = scan_grid("rough").size if self._grid is None and self._has_terrain else 0
+            sizes[spaces.PRIVILEGED] = (PRIVILEGED_SIZE + extra,)
+        return spaces.Dict({n: spaces.Box(-jnp.inf, jnp.inf, s) for n, s in sizes.items()})
+
+    def render(self, state: QuadrupedState, params: QuadrupedParams) -> np.ndarray:
+        """The robot, seen from behind and aside, uint8 ``[H, W, 3]``."""
+        from envs_jax.quadruped.render import draw
+
+        ground = None if params.terrain is None else params.terrain.ground
+        return draw(state.body, randomised(state, params), ground)
+
+    def _new_camera(self) -> Any:
+        return start_camera(*self._depth) if self._depth else None
+
+    def _directed(self, state: QuadrupedState, params: QuadrupedParams) -> jax.Array:
+        if params.terrain is None:
+            return jnp.bool(False)
+        return jnp.asarray(params.terrain.directed)[state.column]
+
+    def _walked(self, state: QuadrupedState, params: QuadrupedParams) -> jax.Array:
+        """How far from its start the robot is: along a course, or as the crow flies; m."""
+        gone = (state.body.position - state.origin)[:2]
+        return jnp.where(self._directed(state, params), gone[0], jnp.linalg.norm(gone))
+
+    def _is_through(self, state: QuadrupedState, params: QuadrupedParams) -> jax.Array:
+        if params.terrain is None:
+            return jnp.bool(True)
+        finish = jnp.asarray(params.terrain.finish)[state.column]
+        return self._walked(state, params) > finish
+
+    def _has_succeeded(
+        self, state: QuadrupedState, fell: jax.Array, params: QuadrupedParams
+    ) -> jax.Array:
+        tracked = state.tracked >= params.track_for_success * state.time
+        return ~fell & self._is_through(state, params) & tracked
+
+    def _has_fallen(
+        self,
+        state: QuadrupedState,
+        body: Body,
+        forces: Any,
+        rotation: jax.Array,
+        height: jax.Array,
+        params: QuadrupedParams,
+    ) -> jax.Array:
+        off_course = body.position[2] < state.origin[2] + params.robot.height - params.fall_depth
+        whole = jnp.concatenate([x.reshape(-1) for x in jax.tree.leaves(body)])
+        return (
+            (rotation[2, 2] < params.fall_tilt)
+            | (height < params.fall_height)
+            | (forces.corners > params.fall_push).any()
+            | (self._directed(state, params) & off_course)
+            | ~jnp.isfinite(whole).all()
+        )
+
+    def _steered(
+        self, state: QuadrupedState, heading: jax.Array, params: QuadrupedParams
+    ) -> jax.Array:
+        """The command, whose yaw rate turns to the heading where it is to be followed."""
+        turn = jnp.clip(_HEADING_GAIN * _wrapped(state.heading - heading), -_MOST_YAW, _MOST_YAW)
+        follows = jnp.asarray(params.follow_heading) | self._directed(state, params)
+        return state.command.at[2].set(jnp.where(follows, turn, state.command[2]))
+
+    def _disturbed(
+        self,
+        state: QuadrupedState,
+        keys: tuple[jax.Array, jax.Array],
+        directed: jax.Array,
+        params: QuadrupedParams,
+    ) -> QuadrupedState:
+        """A push and a new command, at their times."""
+        shares = jax.random.uniform(keys[0], (2,))
+        push = params.push_speed * jnp.append(2 * shares - 1, 0.0)
+        push = jnp.where(state.time % params.push_steps == 0, push, 0.0)
+        body = state.body.replace(velocity=state.body.velocity + push)
+        drawn, heading = draw_command(jax.random.uniform(keys[1], (4,)), directed, params)
+        renew = state.time % params.command_steps == 0
+        return state.replace(
+            body=body,
+            command=jnp.where(renew, drawn, state.command),
+            heading=jnp.where(renew, heading, state.heading),
+        )
+
+    def _looked(
+        self, state: QuadrupedState, key: jax.Array, params: QuadrupedParams
+    ) -> QuadrupedState:
+        if not self._depth:
+            return state
+        terrain, camera = cast(Terrain, params.terrain), cast(Camera, params.camera)
+        rotation, position = _rotation(state.body), state.body.position
+        frames = cast(CameraState, state.camera)
+        frames = look(frames, key, position, rotation, terrain.ground, camera)
+        return state.replace(camera=frames)
+
+    def _ground_height(self, ground: HeightMap | None, place: jax.Array) -> jax.Array:
+        return jnp.float32(0) if ground is None else height_at(ground, place[0], place[1])
+
+
+def _kinds(ground: str) -> tuple[str, ...]:
+    """Kinds of terrain that a text names; none for "flat"."""
+    if ground == "flat":
+        return ()
+    names: list[str] = []
+    for word in ground.split("+"):
+        check_word("ground", word, (*GROUNDS, *KINDS))
+        names += GROUNDS.get(word, (word,))
+    return tuple(dict.fromkeys(names))
+
+
+def _rotation(body: Body) -> jax.Array:
+    """From the trunk's axes to the world's, [3, 3]."""
+    rows = dynamics.rotation_of(tuple(body.quaternion))
+    return jnp.stack([jnp.stack([jnp.asarray(x) for x in row]) for row in rows])
+
+
+def _feet(before: Body, body: Body, robot: Any, control: Any) -> tuple[jax.Array, jax.Array]:
+    """Where the feet are, [4, 3], m, and how fast they went along the ground, [4], m/s."""
+
+    def place(body: Body) -> jax.Array:
+        pose = dynamics.pose_of(tuple(body.quaternion), tuple(body.angles.T), robot)
+        feet, _ = dynamics.to_trunk(pose, (pose.foot, pose.foot))
+        world = dynamics.to_world(pose, feet)
+        return body.position + jnp.stack([jnp.asarray(x) for x in world], -1)
+
+    now = place(body)
+    return now, jnp.linalg.norm((now - place(before))[:, :2], axis=-1) / control
+
+
+def _on_edge(ground: HeightMap | None, feet: jax.Array) -> jax.Array:
+    """Whether the ground falls away beside a foot, bool [4]."""
+    if ground is None:
+        return jnp.zeros(4, bool)
+    x, y = feet[:, 0], feet[:, 1]
+    here = height_at(ground, x, y)
+    sides = [(_EDGE, 0.0), (-_EDGE, 0.0), (0.0, _EDGE), (0.0, -_EDGE)]
+    around = [height_at(ground, x + dx, y + dy) for dx, dy in sides]
+    return jnp.stack([here - h > _EDGE for h in around]).any(0)
+
+
+def _wrapped(angle: jax.Array) -> jax.Array:
+    """The same angle within +-pi."""
+    return (angle + jnp.pi) % (2 * jnp.pi) - jnp.pi

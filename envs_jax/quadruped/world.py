@@ -1,0 +1,259 @@
+"""What the quadruped's world is: its parameters, its state, and how an episode starts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from envs_jax.base import EnvState
+from envs_jax.quadruped.depth import Camera
+from envs_jax.quadruped.engine import Body, Forces
+from envs_jax.quadruped.frames import CameraState
+from envs_jax.quadruped.kinds import KINDS
+from envs_jax.quadruped.reward import WEIGHTS, RewardParams
+from envs_jax.quadruped.robot import Robot
+from envs_jax.quadruped.terrain import Terrain
+from envs_jax.stages import draw
+from envs_jax.words import check_word
+
+__all__ = ["QuadrupedParams", "QuadrupedState", "default_params", "draw_command", "start"]
+
+
+@struct.dataclass(kw_only=True)
+class QuadrupedParams(RewardParams):
+    """All numbers of the world; traced. Ranges are (low, high), drawn uniformly.
+
+    Attributes:
+        max_steps_in_episode: control steps; 1000 are 20 s.
+        robot: before randomisation.
+        terrain: None is flat ground without end.
+        camera: of depth images.
+        dt: step of the physics, s; a control step is five of them.
+        level: int, row of the terrain that episodes start on; -1: any.
+        group_probabilities: float32 [kinds], how likely an environment is to be on each kind of
+            terrain, any weights; see :data:`~envs_jax.quadruped.kinds.KINDS`.
+        action_scale: rad of a joint's target per unit of action.
+        action_limit: units that actions are clipped to.
+        command_x, command_y: of the velocity asked for, m/s; command_yaw: of the yaw rate, rad/s.
+        course_speed: of the forward velocity asked for on courses, m/s.
+        command_steps: control steps after which a new command is drawn.
+        command_scale: share of these ranges that is in use, for curricula.
+        stand_below: velocities asked for that are slower than this are 0, m/s.
+        follow_heading: whether the yaw rate asked for is what turns the robot to a heading, drawn
+            from all, rather than drawn itself. On courses it always is, to that of the course.
+        friction: of the ground. added_mass: of the trunk, kg. shift: of the trunk's centre of mass,
+            along each axis, m. strength: factor of the motors' torques and gains.
+        delay: of an action, steps of `dt`, drawn per episode: low, and high that is not reached.
+        push_speed: up to which the trunk's horizontal velocity is changed, m/s, along each axis,
+            every `push_steps` control steps.
+        noise: factor of the observation's noise; 0: none.
+        spawn_joints: joints start within this of home, rad; spawn_speed: the trunk's velocities
+            within this of 0, m/s and rad/s. spawn_radius: x and y within this of the start, m.
+        fall_tilt: cosine of the trunk's tilt below which a robot has fallen.
+        fall_height: height of the trunk above the ground below which it has, m.
+        fall_depth: m below a course's start at which a robot has fallen off it.
+        fall_push: N on a corner of the trunk from which on it has; infinite: never.
+        track_for_success: share of the velocity tracking reward that success takes beside not
+            falling and getting through.
+    """
+
+    max_steps_in_episode: int = 1000
+    robot: Robot
+    terrain: Terrain | None = None
+    camera: Camera | None = None
+    dt: float = 0.004
+    level: int = -1
+    group_probabilities: Any = None
+    action_scale: float = 0.3
+    action_limit: float = 4.0
+    command_x: tuple[float, float] = (-0.5, 1.0)
+    command_y: tuple[float, float] = (-0.3, 0.3)
+    command_yaw: tuple[float, float] = (-1.0, 1.0)
+    course_speed: tuple[float, float] = (0.3, 0.8)
+    command_steps: int = 500
+    command_scale: float = 1.0
+    stand_below: float = 0.1
+    follow_heading: bool = False
+    friction: tuple[float, float] = (0.5, 1.25)
+    added_mass: tuple[float, float] = (-1.0, 1.0)
+    shift: tuple[float, float] = (-0.03, 0.03)
+    strength: tuple[float, float] = (0.9, 1.1)
+    delay: tuple[int, int] = (0, 1)
+    push_speed: float = 0.5
+    push_steps: int = 400
+    noise: float = 1.0
+    spawn_joints: float = 0.2
+    spawn_speed: float = 0.3
+    spawn_radius: float = 0.3
+    fall_tilt: float = 0.5
+    fall_height: float = 0.14
+    fall_depth: float = 0.6
+    fall_push: float = float("inf")
+    track_for_success: float = 0.0
+
+
+@struct.dataclass
+class QuadrupedState(EnvState):
+    """One world; float32 unless told otherwise.
+
+    Attributes:
+        time: int32, control steps since the start.
+        body: the robot. forces: that acted on it last.
+        action, target: [4, 3], of the last control step.
+        command: [3], see :class:`~envs_jax.quadruped.reward.Step`. heading: rad, where it points.
+        air_time: [4], s that each foot has been off the ground. touched: bool [4], is it on it.
+        origin: [3], where the episode started, m.
+        level, column: int32, of the terrain.
+        friction, added_mass, strength: of this episode. shift: [3], m. delay: int32.
+        tracked: sum of the velocity tracking reward so far.
+        camera: frames; None without depth images.
+    """
+
+    time: jax.Array
+    body: Body
+    forces: Forces
+    action: jax.Array
+    target: jax.Array
+    command: jax.Array
+    heading: jax.Array
+    air_time: jax.Array
+    touched: jax.Array
+    origin: jax.Array
+    level: jax.Array
+    column: jax.Array
+    friction: jax.Array
+    added_mass: jax.Array
+    strength: jax.Array
+    shift: jax.Array
+    delay: jax.Array
+    tracked: jax.Array
+    camera: CameraState | None
+
+
+# How many uniform numbers an episode's start and a new command take.
+_START, _COMMAND = 33, 4
+
+
+def default_params(
+    robot: Robot, terrain: Terrain | None, camera: Camera | None, rewards: str
+) -> QuadrupedParams:
+    """Parameters with the weights of a public task.
+
+    Raises:
+        ValueError: for an unknown task.
+    """
+    check_word("rewards", rewards, tuple(WEIGHTS))
+    weights: dict[str, Any] = {f"weight_{n}": value for n, value in WEIGHTS[rewards].items()}
+    probabilities = None
+    if terrain is not None:
+        kinds = np.asarray(terrain.kinds)
+        probabilities = np.bincount(kinds, minlength=len(KINDS)).astype(np.float32)
+    return QuadrupedParams(
+        robot=robot,
+        terrain=terrain,
+        camera=camera,
+        group_probabilities=probabilities,
+        **weights,
+    )
+
+
+def between(share: jax.Array, ends: Any, scale: Any = 1.0) -> jax.Array:
+    """A number of a range, whose ends may be pulled to 0 by a factor."""
+    low, high = jnp.asarray(ends[0]) * scale, jnp.asarray(ends[1]) * scale
+    return low + share * (high - low)
+
+
+def draw_command(
+    shares: jax.Array, directed: jax.Array, params: QuadrupedParams
+) -> tuple[jax.Array, jax.Array]:
+    """A command [3] and a heading, rad, from uniform numbers [4]."""
+    scale = params.command_scale
+    planar = jnp.stack(
+        [between(shares[0], params.command_x, scale), between(shares[1], params.command_y, scale)]
+    )
+    planar = jnp.where(jnp.linalg.norm(planar) < params.stand_below, 0.0, planar)
+    course = jnp.stack([between(shares[0], params.course_speed), jnp.float32(0)])
+    yaw = between(shares[2], params.command_yaw, scale)
+    command = jnp.append(jnp.where(directed, course, planar), yaw)
+    return command, jnp.where(directed, 0.0, jnp.pi * (2 * shares[3] - 1))
+
+
+def start(
+    key: jax.Array,
+    params: QuadrupedParams,
+    camera: CameraState | None,
+    column: jax.Array | None = None,
+) -> QuadrupedState:
+    """The start of an episode, on a column of the terrain or on a random one."""
+    shares = jax.random.uniform(key, (_START + _COMMAND,))
+    robot, terrain = params.robot, params.terrain
+    if terrain is None:
+        origin, directed = jnp.zeros(3), jnp.bool(False)
+        column = level = jnp.int32(0)
+    else:
+        starts = jnp.asarray(terrain.starts)
+        kinds = jnp.asarray(terrain.kinds)
+        if column is None:
+            weights = jnp.asarray(params.group_probabilities)
+            many = jnp.sum(kinds[:, None] == jnp.arange(len(KINDS)), 0)
+            column = draw(shares[0], (weights / jnp.maximum(many, 1))[kinds])
+        any_level = jnp.floor(shares[1] * starts.shape[0]).astype(jnp.int32)
+        level = jnp.where(jnp.asarray(params.level) < 0, any_level, params.level)
+        level = jnp.clip(level, 0, starts.shape[0] - 1)
+        origin, directed = starts[level, column], jnp.asarray(terrain.directed)[column]
+    signed = 2 * shares[2:] - 1
+    yaw = jnp.pi * signed[0] * jnp.where(directed, 0.1, 1.0)
+    place = origin + jnp.append(params.spawn_radius * signed[1:3], robot.height)
+    body = Body(
+        position=place,
+        quaternion=jnp.stack([jnp.cos(yaw / 2), 0 * yaw, 0 * yaw, jnp.sin(yaw / 2)]),
+        velocity=params.spawn_speed * signed[3:6],
+        spin=params.spawn_speed * signed[6:9],
+        angles=jnp.clip(
+            robot.home + params.spawn_joints * signed[9:21].reshape(4, 3),
+            robot.lower,
+            robot.upper,
+        ),
+        speeds=jnp.zeros((4, 3)),
+    )
+    rest = shares[23:_START]
+    least, most = (jnp.asarray(end) for end in params.delay)
+    command, heading = draw_command(shares[_START:], directed, params)
+    home = jnp.broadcast_to(jnp.asarray(robot.home), (4, 3))
+    return QuadrupedState(
+        time=jnp.int32(0),
+        body=body,
+        forces=Forces(jnp.zeros((4, 3)), jnp.zeros(4), jnp.zeros(4), jnp.zeros((4, 3))),
+        action=jnp.zeros((4, 3)),
+        target=home,
+        command=command,
+        heading=heading,
+        air_time=jnp.zeros(4),
+        touched=jnp.ones(4, bool),
+        origin=origin,
+        level=level,
+        column=column,
+        friction=between(rest[0], params.friction),
+        added_mass=between(rest[1], params.added_mass),
+        strength=between(rest[2], params.strength),
+        shift=between(rest[3:6], params.shift),
+        delay=jnp.floor(between(rest[6], (least, most))).astype(jnp.int32),
+        tracked=jnp.float32(0),
+        camera=camera,
+    )
+
+
+def randomised(state: QuadrupedState, params: QuadrupedParams) -> Robot:
+    """The robot of this episode."""
+    robot = params.robot
+    return robot.replace(
+        trunk_mass=robot.trunk_mass + state.added_mass,
+        trunk_com=robot.trunk_com + state.shift,
+        torque_limit=robot.torque_limit * state.strength,
+        stiffness=robot.stiffness * state.strength,
+        ground=robot.ground.replace(friction=state.friction),
+    )
