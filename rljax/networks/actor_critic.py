@@ -31,14 +31,29 @@ class Tower(nn.Module):
         config = self.config
         dtype = jnp.dtype(config.compute_dtype)
         x = Encoder(
-            2, config.activation, config.convolution, config.part_sizes, dtype, self.privileged
+            2,
+            config.activation,
+            config.convolution,
+            config.part_sizes,
+            dtype,
+            self.privileged,
+            config.encoders,
         )(observation)
         if config.input_norm:
             x = nn.LayerNorm(dtype=dtype)(x)
         x = MLP(config.hidden_sizes, config.activation, config.layer_norm, dtype)(x)
         if config.core == "none":
             return carry, x
-        return Core(config.core, config.core_size, dtype)(carry, x, reset)
+        carry, memory = Core(config.core, config.core_size, dtype)(carry, x, reset)
+        if config.skip_core:
+            memory = jnp.concatenate([memory, x.astype(memory.dtype)], -1)
+        return carry, memory
+
+
+def _head_layers(config: NetworkConfig) -> MLP:
+    """What is between a tower and a head's last layer: nothing, or an MLP."""
+    dtype = jnp.dtype(config.compute_dtype)
+    return MLP(config.head_sizes, config.activation, config.layer_norm, dtype)
 
 
 class Critic(nn.Module):
@@ -48,12 +63,13 @@ class Critic(nn.Module):
 
     def setup(self) -> None:
         self.critic = Tower(self.config, privileged=True)
+        self.value_layers = _head_layers(self.config)
         self.value_head = Dense(1, 1.0)
 
     def __call__(self, carry: Carry, observation: Any, reset: jax.Array) -> tuple[Carry, jax.Array]:
         """Return the carry after the last step, and values float32 [T, B]."""
         carry, features = self.critic(carry, observation, reset)
-        return carry, self.value_head(features).astype(jnp.float32)[..., 0]
+        return carry, self.value_head(self.value_layers(features)).astype(jnp.float32)[..., 0]
 
 
 class ActorCritic(nn.Module):
@@ -70,6 +86,7 @@ class ActorCritic(nn.Module):
         config, head = self.config, self.head
         self.actor = Tower(config)
         self.critic = Tower(config, privileged=True) if config.separate_value else self.actor
+        self.policy_layers, self.value_layers = _head_layers(config), _head_layers(config)
         self.policy_head = Dense(head.num_outputs, config.policy_scale)
         self.value_head = Dense(1, 1.0)
         self.std = self._std_parameter(head.std_parameter)
@@ -143,12 +160,12 @@ class ActorCritic(nn.Module):
         return std
 
     def _distribution(self, features: jax.Array, observation: Any) -> Distribution:
-        outputs = self.policy_head(features).astype(jnp.float32)
+        outputs = self.policy_head(self.policy_layers(features)).astype(jnp.float32)
         mask = observation.get(ACTION_MASK) if isinstance(observation, dict) else None
         return self.head.distribution(outputs, self.head.log_std(self.std), mask)
 
     def _value(self, features: jax.Array) -> jax.Array:
-        return self.value_head(features).astype(jnp.float32)[..., 0]
+        return self.value_head(self.value_layers(features)).astype(jnp.float32)[..., 0]
 
 
 def _has_privileged(observation: Any) -> bool:

@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rljax.core.config import Count, Positive, config_dataclass
+from rljax.core.config import Count, FrozenDict, Positive, config_dataclass
 
 
 @config_dataclass
 class NetworkConfig:
-    """Encoder of each observation part, then an MLP torso, then an optional recurrent core."""
+    """Encoder of each observation part, an MLP torso, an optional recurrent core, a head's MLP."""
 
     hidden_sizes: tuple[Count, ...] = (64, 64)
     """Units of each layer of the torso."""
@@ -23,14 +23,22 @@ class NetworkConfig:
     """Whether each torso layer has a LayerNorm, before or after its non-linearity."""
     separate_value: bool = True
     """Whether actor and critic have towers of their own, or share one up to the heads."""
-    convolution: Literal["small", "image"] = "small"
-    """For parts of rank 3: one 3x3 layer of 16 (grids of 10x10), or the three of the Nature DQN."""
+    convolution: Literal["small", "image", "depth"] = "small"
+    """For parts of rank 3: one 3x3 layer of 16 (grids of 10x10), the three of the Nature DQN, or
+    two with a pooling between and dense layers of 128 and 32 behind (depth images of 58x87)."""
     part_sizes: tuple[Count, ...] = ()
     """Units of an MLP encoder of each vector part of a dict observation; empty: none."""
+    encoders: FrozenDict[str, tuple[Count, ...]] = FrozenDict()
+    """Units of the encoders of named parts, instead of part_sizes; of a part of rank 3, those of
+    the dense layers behind its convolutions."""
     core: Literal["none", "gru", "lstm"] = "none"
     """Recurrent core between torso and heads."""
     core_size: Count = 128
     """Units of the recurrent core."""
+    skip_core: bool = False
+    """Whether heads see what enters the recurrent core beside what leaves it."""
+    head_sizes: tuple[Count, ...] = ()
+    """Units of an MLP between core and last layer, one for actor and critic each; empty: none."""
     compute_dtype: Literal["float32", "bfloat16"] = "float32"
     """Type of activations; parameters, losses and outputs are float32 always."""
     distribution: Literal["auto", "gaussian", "squashed_gaussian", "beta"] = "auto"
@@ -49,6 +57,8 @@ class NetworkConfig:
     """Scale of the orthogonal initialisation of the last policy layer."""
 
     def __post_init__(self) -> None:
+        if self.skip_core and self.core == "none":
+            raise ValueError("skip_core needs core gru or lstm, got none")
         if self.std == "capped" and self.initial_std >= self.max_std:
             raise ValueError(
                 f"initial_std {self.initial_std} is not below max_std {self.max_std}, which std "

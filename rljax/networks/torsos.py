@@ -5,8 +5,9 @@ Every module takes any number of leading batch axes.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -14,6 +15,8 @@ import jax
 import jax.numpy as jnp
 
 from envs_jax.spaces import PRIVILEGED, RESERVED
+from rljax.core.config import FrozenDict
+from rljax.core.errors import UserError, nearest
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "tanh": nn.tanh,
@@ -23,11 +26,15 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "gelu": nn.gelu,
 }
 
-# (channels, kernel, stride): MinAtar's network (Young & Tian 2019) and DQN's (Mnih et al. 2015).
+# (channels, kernel, stride, pool): MinAtar's network (Young & Tian 2019), DQN's (Mnih et al. 2015)
+# and the depth backbone of extreme-parkour (Cheng et al. 2023).
 _CONVOLUTIONS = {
-    "small": ((16, 3, 1),),
-    "image": ((32, 8, 4), (64, 4, 2), (64, 3, 1)),
+    "small": ((16, 3, 1, 1),),
+    "image": ((32, 8, 4, 1), (64, 4, 2, 1), (64, 3, 1, 1)),
+    "depth": ((32, 5, 1, 2), (64, 3, 1, 1)),
 }
+# Units of dense layers behind them, without which a depth image would be 62,400 features.
+_DENSE = {"depth": (128, 32)}
 
 
 class Dense(nn.Module):
@@ -93,8 +100,18 @@ def windows(x: jax.Array, kernel: int, stride: int) -> jax.Array:
     return jnp.concatenate(views, -1)
 
 
+def max_pool(x: jax.Array, size: int) -> jax.Array:
+    """Return the largest value of each ``size`` x ``size`` square of images [B, H, W, C].
+
+    What is left over at the lower and right edges is dropped.
+    """
+    height, width = x.shape[1] // size * size, x.shape[2] // size * size
+    views = [x[:, i:height:size, j:width:size] for i in range(size) for j in range(size)]
+    return functools.reduce(jnp.maximum, views)
+
+
 class CNN(nn.Module):
-    """Convolutions without padding, then flattened: [..., H, W, C] -> [..., m].
+    """Convolutions without padding, flattened, then dense layers: [..., H, W, C] -> [..., m].
 
     Each is a matrix product over windows: on a CPU XLA's own convolution takes 36 times as
     long to differentiate (10x10x4 to 16 channels, batch 1024).
@@ -103,15 +120,18 @@ class CNN(nn.Module):
     kind: str
     activation: str
     dtype: Any = jnp.float32
+    sizes: Sequence[int] | None = None
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         batch = x.shape[:-3]
         x = x.reshape((-1,) + x.shape[-3:])
-        for channels, kernel, stride in _CONVOLUTIONS[self.kind]:
+        for channels, kernel, stride, pool in _CONVOLUTIONS[self.kind]:
             x = Dense(channels, dtype=self.dtype)(windows(x, kernel, stride))
-            x = ACTIVATIONS[self.activation](x)
-        return x.reshape((*batch, -1))
+            x = ACTIVATIONS[self.activation](max_pool(x, pool))
+        x = x.reshape((*batch, -1))
+        sizes = _DENSE.get(self.kind, ()) if self.sizes is None else self.sizes
+        return MLP(sizes, self.activation, dtype=self.dtype)(x)
 
 
 def observation_parts(observation: Any, privileged: bool = False) -> dict[str, jax.Array]:
@@ -133,7 +153,12 @@ class Encoder(nn.Module):
     """Each part through its own encoder, then concatenated: parts [*batch, ...] -> [*batch, m].
 
     Parts of rank 3 go through a CNN; integers from 0 to 255 (uint8) are scaled to [0, 1].  Others
-    are flattened and, where ``part_sizes`` is given and there are several parts, encoded by an MLP.
+    are flattened and encoded by an MLP of the sizes that ``encoders`` has for them; where it has
+    none, of ``part_sizes`` if those are given and there are several parts.
+
+    Raises:
+        UserError: for an encoder of a part that there is not.  One of the privileged part is no
+            error: only a critic sees that.
     """
 
     batch_rank: int
@@ -142,19 +167,34 @@ class Encoder(nn.Module):
     part_sizes: Sequence[int] = ()
     dtype: Any = jnp.float32
     privileged: bool = False
+    encoders: Mapping[str, Sequence[int]] = FrozenDict()
 
     @nn.compact
     def __call__(self, observation: Any) -> jax.Array:
         parts = observation_parts(observation, self.privileged)
+        if not self.privileged:  # what a critic sees may have fewer parts or other names
+            _check_names(self.encoders, parts)
         features = []
         for name, part in sorted(parts.items()):
             scale = 1 / 255 if part.dtype == jnp.uint8 else 1
             x = part.astype(self.dtype) * scale
             if part.ndim - self.batch_rank == 3:
-                x = CNN(self.convolution, self.activation, self.dtype, name=f"{name}_cnn")(x)
+                sizes = self.encoders.get(name)
+                cnn = CNN(self.convolution, self.activation, self.dtype, sizes, name=f"{name}_cnn")
+                x = cnn(x)
             else:
                 x = x.reshape((*part.shape[: self.batch_rank], -1))
-                if self.part_sizes and len(parts) > 1:
-                    x = MLP(self.part_sizes, self.activation, dtype=self.dtype, name=name)(x)
+                sizes = self.encoders.get(name, self.part_sizes if len(parts) > 1 else ())
+                if sizes:
+                    x = MLP(sizes, self.activation, dtype=self.dtype, name=name)(x)
             features.append(x)
         return features[0] if len(features) == 1 else jnp.concatenate(features, -1)
+
+
+def _check_names(encoders: Mapping[str, Any], parts: Mapping[str, Any]) -> None:
+    for name in encoders:
+        if name not in parts and name != PRIVILEGED:
+            raise UserError(
+                f"network.encoders: the observation has no part {name!r}, only "
+                f"{', '.join(sorted(parts))}.{nearest(name, parts)}"
+            )

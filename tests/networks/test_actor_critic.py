@@ -15,6 +15,7 @@ from envs_jax import spaces
 from helpers import QUICK
 from rljax.core.errors import UserError
 from rljax.networks import NetworkConfig, make_network
+from rljax.networks.recurrent import Core
 
 T, B, ACTIONS = 4, 3, 3
 KINDS = list(itertools.product(("none", "gru", "lstm"), (True, False)))
@@ -89,7 +90,7 @@ def test_initialisation_of_the_heads():
     [
         ("none", {"layer_norm": "before"}),
         ("gru", {}),
-        ("lstm", {}),
+        ("lstm", {"skip_core": True, "head_sizes": (7,)}),
         ("none", {"distribution": "beta"}),
     ],
 )
@@ -124,6 +125,40 @@ def test_the_standard_deviation():
     log_std = network.apply(params, *inputs)[1].log_std
     assert log_std.shape == (T, B, 2) and (log_std[0, 0] != log_std[0, 1]).all()
     np.testing.assert_allclose(jnp.exp(log_std), 0.5, rtol=0.1)  # the last layer starts small
+
+
+@pytest.mark.parametrize("separate", [True, False])
+def test_layers_behind_the_core(separate):
+    shape = {"core": "gru", "head_sizes": (7, 4), "skip_core": True, "separate_value": separate}
+    network, params, inputs = make(**shape, policy_scale=1.0)
+    layers = params["params"]
+    for name in ("policy", "value"):
+        assert layers[f"{name}_layers"]["Dense_0"]["kernel"].shape == (6 + 8, 7)
+        assert layers[f"{name}_head"]["kernel"].shape[0] == 4
+    # What the core remembers, then what it was given, by hand.
+    (carry, observation, reset), tower = inputs, layers["actor"]
+    x = jnp.tanh(dense(observation, tower["MLP_0"]["Dense_0"]))
+    _, memory = Core("gru", 6).apply({"params": tower["Core_0"]}, carry["actor"], x, reset)
+    features = jnp.concatenate([memory, x], -1)
+    for layer in layers["policy_layers"].values():
+        features = jnp.tanh(dense(features, layer))
+    _, distribution, value = apply(network)(params, *inputs)
+    expected = dense(features, layers["policy_head"])
+    np.testing.assert_allclose(distribution.logits, expected, atol=1e-5)
+    if not separate:  # the tower is shared, the layers are not
+        features = jnp.concatenate([memory, x], -1)
+        for layer in layers["value_layers"].values():
+            features = jnp.tanh(dense(features, layer))
+        np.testing.assert_allclose(value, dense(features, layers["value_head"])[..., 0], atol=1e-5)
+
+
+def dense(x, layer):
+    return x @ layer["kernel"] + layer["bias"]
+
+
+def test_skipping_no_core():
+    with pytest.raises(UserError, match="skip_core needs core gru or lstm, got none"):
+        NetworkConfig(skip_core=True)
 
 
 def test_the_action_mask_is_obeyed_and_not_seen():

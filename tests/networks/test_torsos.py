@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from envs_jax.spaces import ACTION_MASK
-from rljax.networks.torsos import CNN, MLP, Dense, Encoder, windows
+from envs_jax.spaces import ACTION_MASK, PRIVILEGED
+from rljax.core.errors import UserError
+from rljax.networks.torsos import CNN, MLP, Dense, Encoder, max_pool, windows
 
 KEY = jax.random.key(0)
 
@@ -73,6 +74,53 @@ def test_convolutions(kind, picture, features):
     assert output == (2, 3, features)
     first = params["Dense_0"]["kernel"]
     assert first == ((3 * 3 * 4, 16) if kind == "small" else (8 * 8 * 4, 32))
+    assert "MLP_0" not in params
+    output, params = shapes(CNN(kind, "relu", sizes=(5, 4)), jnp.zeros((2, 3, *picture)))
+    assert output == (2, 3, 4) and params["MLP_0"]["Dense_0"]["kernel"] == (features, 5)
+
+
+def test_the_depth_backbone_is_that_of_extreme_parkour():
+    images = jnp.zeros((2, 3, 58, 87, 2))
+    output, params = shapes(CNN("depth", "elu"), images)
+    assert output == (2, 3, 32)
+    kernels = [layer["kernel"] for layer in (params["Dense_0"], params["Dense_1"])]
+    assert kernels == [(5 * 5 * 2, 32), (3 * 3 * 32, 64)]
+    dense = [layer["kernel"] for layer in params["MLP_0"].values()]
+    assert dense == [(25 * 39 * 64, 128), (128, 32)]
+    assert shapes(CNN("depth", "elu", sizes=()), images)[0] == (2, 3, 25 * 39 * 64)
+
+
+def test_the_depth_backbone_computes_what_convolutions_do():
+    x = jax.random.normal(KEY, (2, 13, 18, 1))
+    cnn = CNN("depth", "elu")
+    params = cnn.init(KEY, x)
+    params = jax.tree.map(lambda p: p + 0.05, params)  # biases that show
+    layers = params["params"]
+
+    def convolve(x, layer, kernel):
+        weights = layer["kernel"].reshape(kernel, kernel, x.shape[-1], -1)
+        dimensions = ("NHWC", "HWIO", "NHWC")
+        result = jax.lax.conv_general_dilated(
+            x, weights, (1, 1), "VALID", dimension_numbers=dimensions
+        )
+        return result + layer["bias"]
+
+    y = convolve(x, layers["Dense_0"], 5)
+    y = jax.nn.elu(
+        jax.lax.reduce_window(y, -jnp.inf, jax.lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
+    )
+    y = jax.nn.elu(convolve(y, layers["Dense_1"], 3)).reshape(2, -1)
+    for layer in layers["MLP_0"].values():
+        y = jax.nn.elu(y @ layer["kernel"] + layer["bias"])
+    np.testing.assert_allclose(cnn.apply(params, x), y, rtol=1e-4, atol=1e-4)
+
+
+def test_pooling():
+    x = jnp.asarray(np.random.default_rng(0).permutation(5 * 6 * 2).reshape(1, 5, 6, 2))
+    pooled = np.asarray(max_pool(x, 2))
+    expected = np.asarray(x)[:, :4].reshape(1, 2, 2, 3, 2, 2).max((2, 4))  # a row is left over
+    np.testing.assert_array_equal(pooled, expected)
+    assert max_pool(x, 1) is x
 
 
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (8, 4), (4, 2), (3, 2)])
@@ -110,6 +158,35 @@ def test_parts_have_encoders_of_their_own():
     output, params = shapes(Encoder(2, "tanh", "small"), observation)
     assert output == (2, 3, 20 + 8 * 8 * 16 + 1)
     assert set(params) == {"picture_cnn"}
+
+
+def test_named_parts_have_encoders_of_other_sizes():
+    observation = {
+        "depth": jnp.zeros((2, 3, 10, 10, 1)),
+        "matrix": jnp.zeros((2, 3, 4, 5)),
+        "plain": jnp.zeros((2, 3, 6)),
+        "scalar": jnp.zeros((2, 3)),
+        PRIVILEGED: jnp.zeros((2, 3, 7)),
+    }
+    encoders = {"matrix": (9, 2), "depth": (11,), "plain": (), PRIVILEGED: (5,)}
+    output, params = shapes(Encoder(2, "elu", "small", (4,), encoders=encoders), observation)
+    assert output == (2, 3, 11 + 2 + 6 + 4)
+    assert set(params) == {"depth_cnn", "matrix", "scalar"}
+    assert params["matrix"]["Dense_1"]["kernel"] == (9, 2)
+    encoder = Encoder(2, "elu", "small", (4,), privileged=True, encoders=encoders)
+    output, params = shapes(encoder, observation)
+    assert output == (2, 3, 11 + 2 + 6 + 5 + 4)
+    assert params[PRIVILEGED]["Dense_0"]["kernel"] == (7, 5)
+    # A named part is encoded where it is the only one, too.
+    alone = Encoder(2, "elu", "small", (4,), encoders={"observation": (3,)})
+    assert shapes(alone, jnp.zeros((2, 3, 6)))[0] == (2, 3, 3)
+
+
+def test_an_encoder_of_no_part():
+    encoder = Encoder(2, "elu", "small", encoders={"scna": (4,)})
+    message = r"network.encoders: .*no part 'scna', only here, scan\. Did you mean 'scan'\?"
+    with pytest.raises(UserError, match=message):
+        encoder.init(KEY, {"scan": jnp.zeros((1, 1, 3)), "here": jnp.zeros((1, 1, 3))})
 
 
 def test_parts_are_joined_in_the_order_of_their_names():
