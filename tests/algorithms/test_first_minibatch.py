@@ -13,7 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import envs_jax
+from envs_jax import spaces
 from helpers import QUICK, make_probe
+from probe_envs import Ticking
 
 NETWORKS = list(itertools.product(("none", "gru", "lstm"), (True, False)))
 HEADS = {
@@ -41,12 +44,37 @@ def count_ratios_off_one(state, tolerance):
     return state.replace(hypers=state.hypers.replace(clip_epsilon=jnp.float32(tolerance)))
 
 
-def first_minibatches(core, separate_value, head, updates=2, **env):
+class Parts(Ticking):
+    """`Ticking` seen as body, scan and image, with a part for the critic."""
+
+    def observe(self, key, state, action, params):
+        seen = super().observe(key, state, action, params)
+        image = jnp.outer(jnp.linspace(-1, 1, 14), jnp.linspace(0, 1, 12)) * seen[1]
+        return {
+            "body": seen,
+            "scan": seen[None] * jnp.arange(1.0, 3.0)[:, None],
+            "depth": image[..., None],
+            spaces.PRIVILEGED: 5 * seen[:2] - 3,
+        }
+
+
+envs_jax.register("probe/parts", Parts)
+
+
+def first_minibatches(
+    core, separate_value, head, updates=2, world="probe/ticking", network=None, **env
+):
     """States and metrics of updates of one minibatch each."""
     actions, options = HEADS[head]
-    network = {"core": core, "separate_value": separate_value, "policy_scale": 1.0, **options}
+    network = {
+        "core": core,
+        "separate_value": separate_value,
+        "policy_scale": 1.0,
+        **options,
+        **(network or {}),
+    }
     probe = make_probe(
-        "probe/ticking",
+        world,
         ENVS,
         network,
         env,
@@ -66,8 +94,8 @@ def first_minibatches(core, separate_value, head, updates=2, **env):
         yield before, state, metrics
 
 
-def check(core, separate_value, head, **env):
-    for before, after, metrics in first_minibatches(core, separate_value, head, **env):
+def check(core, separate_value, head, **options):
+    for before, after, metrics in first_minibatches(core, separate_value, head, **options):
         assert metrics["policy/clip_fraction"] == 0
         assert metrics["policy/approximate_kl"] <= 1e-10
         # It was a real update, over episodes that ended inside chunks, of a policy with a shape.
@@ -88,6 +116,30 @@ def test_ratio_is_one(core, separate_value, head):
 
 def test_ratio_is_one_with_moments_that_change():
     check("gru", False, "gaussian", normalise_observations=True, normalise_rewards=True)
+
+
+BEHIND = {"skip_core": True, "head_sizes": (8, 6)}
+
+
+@pytest.mark.parametrize(
+    ("core", "separate_value", "head"),
+    [("gru", True, "gaussian"), ("lstm", False, "categorical")],
+)
+def test_ratio_is_one_with_layers_behind_the_core(core, separate_value, head):
+    check(core, separate_value, head, network=BEHIND)
+
+
+@pytest.mark.parametrize("core", ["none", "gru"])
+def test_ratio_is_one_with_encoders_and_a_privileged_part(core):
+    network = {
+        "encoders": {"scan": (8, 4), spaces.PRIVILEGED: (4,)},
+        "part_sizes": (5,),
+        "convolution": "depth",
+    }
+    if core != "none":
+        network |= BEHIND
+    options = {"world": "probe/parts", "network": network, "normalise_observations": True}
+    check(core, True, "gaussian", **options)
 
 
 def test_later_minibatches_do_differ():

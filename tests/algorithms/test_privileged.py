@@ -14,6 +14,8 @@ from envs_jax import spaces
 from helpers import QUICK, make_loop, make_probe
 from probe_envs import _OneStep
 from rljax.core.errors import UserError
+from team_groups import make_group
+from team_worlds import Squad
 
 ENVS, SEEN = 64, "seen"
 
@@ -37,7 +39,16 @@ class Secret(_OneStep):
         return {SEEN: jnp.ones(2), self._part: 100.0 + jax.nn.one_hot(cue, self.cues)}
 
 
+class Confidants(Squad):
+    """Agents of which each has a part for its critic."""
+
+    def observe(self, key, state, action, params):
+        seen = super().observe(key, state, action, params)
+        return {"observation": seen[:, 1:], spaces.PRIVILEGED: seen[:, :1]}
+
+
 envs_jax.register("probe/secret", Secret)
+envs_jax.register("team/confidants", Confidants)
 
 
 @functools.cache
@@ -85,3 +96,29 @@ def test_a_shared_tower_is_refused():
     with pytest.raises(UserError, match="network.separate_value False: .*privileged.*") as caught:
         probe.init(ENVS)
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_team_in_its_first_minibatch():
+    group = make_group(
+        "team/confidants",
+        16,
+        {"critic": "own", "reward": "per_agent"},
+        {"core": "gru", "policy_scale": 1.0},
+        {"normalise_observations": True},
+        rollout_length=16,
+        bptt_length=8,
+        epochs=1,
+        minibatches=1,
+    )
+    state = group.init()
+    assert state.params["critic"]["params"]["critic"]["MLP_0"]["Dense_0"]["kernel"].shape[0] == 3
+    assert state.params["actor"]["params"]["actor"]["MLP_0"]["Dense_0"]["kernel"].shape[1] == 2
+    state = state.replace(hypers=state.hypers.replace(clip_epsilon=jnp.float32(1e-6)))
+    for _ in range(2):
+        state, metrics, _, batch = group.recorded(state)
+        assert metrics["policy/clip_fraction"] == 0 and metrics["policy/approximate_kl"] <= 1e-10
+        error = np.square(batch.critic.value - batch.critic.returns).mean() / 2
+        np.testing.assert_allclose(metrics["loss/value"], error, rtol=1e-5)
+    changed = jnp.full_like(state.actors.observation[spaces.PRIVILEGED], jnp.nan)
+    blind = group.act(state, **{spaces.PRIVILEGED: changed})
+    np.testing.assert_array_equal(group.act(state), blind)

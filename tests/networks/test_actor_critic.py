@@ -156,6 +156,33 @@ def dense(x, layer):
     return x @ layer["kernel"] + layer["bias"]
 
 
+@pytest.mark.parametrize(("core", "separate"), [("gru", True), ("lstm", True), ("gru", False)])
+def test_no_gradient_crosses_an_episodes_end(core, separate):
+    options = {"skip_core": True, "head_sizes": (7,), "separate_value": separate}
+    network, params, (carry, observation, _) = make(box(), core=core, policy_scale=1.0, **options)
+    action = jax.random.normal(jax.random.key(2), (T, B, 2))
+    start = jax.tree.map(lambda c: c + 0.3, carry)
+    begins = 2
+
+    @functools.partial(jax.jit, compiler_options=QUICK)
+    def gradients(reset):
+        def later(carry, observation):
+            """A loss of the steps from ``begins`` on."""
+            _, distribution, value = network.apply(params, carry, observation, reset)
+            terms = distribution.log_prob(action) + jnp.square(value - 1.0)
+            return terms[begins:].sum()
+
+        return jax.grad(later, argnums=(0, 1))(start, observation)
+
+    # In environment 1 an episode begins there, in the others it goes on.
+    to_carry, to_seen = gradients(jnp.zeros((T, B), bool).at[begins, 1].set(True))
+    others = jnp.array([0, 2])
+    for leaf in jax.tree.leaves(to_carry):
+        assert not leaf[1].any() and leaf[others].all()
+    assert not to_seen[:begins, 1].any()
+    assert to_seen[:begins, others].all() and to_seen[begins:].all()
+
+
 def test_skipping_no_core():
     with pytest.raises(UserError, match="skip_core needs core gru or lstm, got none"):
         NetworkConfig(skip_core=True)
