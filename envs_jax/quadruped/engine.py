@@ -107,7 +107,7 @@ def simulate(
     previous: jax.Array | None = None,
     delay: Any = 0,
     whole_body: bool = True,
-    split: bool | None = None,
+    apart: bool | None = None,
 ) -> tuple[Body, Forces]:
     """Step a robot.
 
@@ -121,10 +121,10 @@ def simulate(
         previous: [4, 3], target of the first `delay` steps; None is `target`.
         delay: int32 scalar.
         whole_body: whether knees and the trunk's corners touch the ground, or the feet alone.
-        split: see :func:`envs_jax.quadruped.phases.repeat`; None: on a CPU only.
+        apart: see :func:`envs_jax.quadruped.phases.repeat`; None: on a CPU only.
     """
-    if split is None:
-        split = jax.default_backend() == "cpu"
+    if apart is None:
+        apart = jax.default_backend() == "cpu"
 
     def core(numbers: Any, ground: HeightMap | None) -> tuple[Body, Forces]:
         """Step a batch, whose axis is the last of all but the ground's arrays."""
@@ -137,7 +137,7 @@ def simulate(
             torques=jnp.zeros((4, 3, size)),
         )
         phases = _Phases(target, previous, delay, robot, ground, dt, whole_body)
-        result: tuple[Body, Forces] = repeat(phases.chain(), (body, forces), steps, split)
+        result: tuple[Body, Forces] = repeat(phases.chain(), (body, forces), steps, apart)
         return result
 
     def one(*args: Any) -> Any:
