@@ -4,6 +4,9 @@ Two ways to come by the start state of the next episode:
 
 * ``full``: a fresh reset is computed in every step, as gymnax's own ``step`` does, bit for bit.
   Right where a reset is cheap.
+  A world may have a method ``restart_env(key, state, params) -> (observation, state)``, which is
+  then called instead: the reset after an episode whose last state is `state`, of which the next one
+  may keep something.
 * ``bank``: each environment owns ``bank_size`` start states, made in bulk once per rollout, and
   its r-th reset takes the r-th of them (modulo the size). The step itself then draws no randomness
   but the world's own. Right where a reset is dear: a ``cond`` around it would not help, because
@@ -18,7 +21,7 @@ import jax.numpy as jnp
 
 from envs_jax.words import check_word
 
-__all__ = ["AutoReset", "AutoResetState", "Start", "Step", "aged"]
+__all__ = ["AutoReset", "AutoResetState", "Start", "Step", "aged", "restart"]
 
 Mode = Literal["full", "bank"]
 
@@ -86,7 +89,8 @@ class AutoReset:
             within a rollout than this meet the same start states again.
 
     Raises:
-        ValueError: for an unknown mode, a `bank_size` below 1, or an `env` that lacks a method.
+        ValueError: for an unknown mode, a `bank_size` below 1, an `env` that lacks a method, or one
+            with ``restart_env`` in mode ``bank``.
     """
 
     def __init__(self, env: Any, mode: Mode = "full", bank_size: int = 4) -> None:
@@ -101,6 +105,12 @@ class AutoReset:
             raise ValueError(
                 f"{type(env).__name__} has no {', '.join(missing)}: expected an environment with "
                 "gymnax 1.0's interface (envs_jax.base.Environment)"
+            )
+        self._restarts = hasattr(env, "restart_env")
+        if self._restarts and mode == "bank":
+            raise ValueError(
+                f"reset mode 'bank': in {env.name} an episode depends on the one before it "
+                "(restart_env), so its start cannot be made beforehand; expected 'full'"
             )
         self.num_agents: int | None = getattr(env, "num_agents", None)
         if self.num_agents is not None:
@@ -242,22 +252,29 @@ class AutoReset:
         bank: Start | None,
         cursor: jax.Array | None,
     ) -> tuple[Any, Step]:
-        if self.mode == "full":  # by the world's own `step`, for one of gymnax's has a special one
+        if self.mode == "full" and not self._restarts:
+            # By the world's own `step`, for one of gymnax's has a special one.
             observation, world, reward, terminated, truncated, info = self.env.step(
                 key, world, action, params
             )
             final_observation = self._convert(info["final_observation"])
             following = Start(self._convert(observation), world)
         else:
+            key, restart_key = jax.random.split(key) if self._restarts else (key, None)
             final_observation, world, reward, terminated, info = self.env.step_env(
                 key, world, action, params
             )
             truncated = self.env.is_truncated(world, params)
             final_observation = self._convert(final_observation)
+            if self._restarts:
+                observation, fresh = self.env.restart_env(restart_key, world, params)
+                start = Start(self._convert(observation), fresh)
+            else:
+                start = jax.tree.map(lambda entries: entries[cursor], bank)
             done = jnp.logical_or(terminated, truncated)
             following = jax.tree.map(
-                lambda entries, going_on: jax.lax.select(done, entries[cursor], going_on),
-                bank,
+                lambda new, going_on: jax.lax.select(done, new, going_on),
+                start,
                 Start(final_observation, world),
             )
         success, stage, group = (info.get(name) for name in ("success", "stage", "group"))
@@ -278,6 +295,17 @@ class AutoReset:
             return observation
         one_hot: jax.Array = jax.nn.one_hot(observation, self._categories, dtype=jnp.float32)
         return one_hot
+
+
+def restart(env: Any, key: jax.Array, state: Any, params: Any) -> tuple[Any, Any]:
+    """Observation and state that follow an episode whose last state is `state`.
+
+    By the environment's ``restart_env``; by a plain reset, if it has none.
+    """
+    known = hasattr(env, "restart_env")
+    start = env.restart_env(key, state, params) if known else env.reset_env(key, params)
+    observation, world = start
+    return observation, world
 
 
 def aged(env: Any, key: jax.Array, state: Any, params: Any) -> Any:

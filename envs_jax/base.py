@@ -14,6 +14,8 @@ Conventions on top of gymnax:
   the episode's last step only.
 * a dict observation may have the reserved parts :data:`envs_jax.spaces.ACTION_MASK` and
   :data:`envs_jax.spaces.PRIVILEGED`.
+* ``restart_env(key, state, params) -> (observation, state)``, where an episode depends on the one
+  before it: the reset after an episode whose last state is `state`.
 * whatever else differs between episodes (level, terrain, mass) is data in state or params.
 
 Importing this module imports gymnax, and with it starts a JAX backend; the registry therefore

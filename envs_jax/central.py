@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from envs_jax.autoreset import aged
+from envs_jax.autoreset import aged, restart
 from envs_jax.base import MultiAgentEnvironment
 from envs_jax.spaces import GLOBAL_STATE
 
@@ -27,6 +27,8 @@ class WithGlobalState(MultiAgentEnvironment[Any, Any]):
         super().__init__()
         self.world = world
         self.num_agents = world.num_agents
+        if hasattr(world, "restart_env"):  # not a method, for it may be absent
+            self.restart_env = self._restart_env
 
     @property
     def name(self) -> str:
@@ -45,6 +47,11 @@ class WithGlobalState(MultiAgentEnvironment[Any, Any]):
     def reset_env(self, key: jax.Array, params: Any) -> tuple[Any, Any]:
         """The world's, with the global state."""
         observation, state = self.world.reset_env(key, params)
+        return self._add(observation, state, params), state
+
+    def _restart_env(self, key: jax.Array, state: Any, params: Any) -> tuple[Any, Any]:
+        """The world's, with the global state."""
+        observation, state = restart(self.world, key, state, params)
         return self._add(observation, state, params), state
 
     def step_env(

@@ -2,9 +2,14 @@
 
 A stage overrides some fields of a world's parameters. Only these are stacked, one value for each
 stage along a new leading axis; all others (a large bank of levels, say) are there once, shared by
-all stages. A reset draws its episode's stage with probabilities that are parameters too, so that
-whoever trains may move them inside a compiled program. Who does, and why, is no business of this
-module.
+all stages.
+
+Who says which stage an episode is of? Either each reset draws it, with probabilities that are
+parameters too, so that whoever trains may move them inside a compiled program; who does, and why,
+is no business of this module. Or each environment has a stage of its own: only its first is drawn,
+and from then on it moves at the end of each of its episodes, up, down or not at all. That is the
+curriculum of terrains of Rudin et al. (2022, arXiv:2109.11978), as in legged_gym's
+``_update_terrain_curriculum``.
 
 Conventions that worlds may follow:
 
@@ -12,21 +17,29 @@ Conventions that worlds may follow:
   each of G groups (generators, say). As any other field it may differ between stages; 0 says that
   a stage has no levels of a group.
 * ``info["group"]``, int32 scalar: the group of the running episode, told at every step.
+* ``group_names``, tuple of G words: what the groups are called. With it, episodes can be counted by
+  group also where no parameter says how many there are.
+* ``stage_move(state, params)``, int32 scalar: by how many stages an environment with a stage of its
+  own moves after an episode whose last state is `state`, in a stage whose parameters are `params`.
+  Worlds without it move up by one after a success (``info["success"]``), else down by one.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from envs_jax.autoreset import aged
+from envs_jax.autoreset import AutoReset, aged, restart
 from envs_jax.base import Environment
 from envs_jax.render import render_frame
+from envs_jax.words import check_word
 
 __all__ = ["GROUPS", "StageParams", "StageState", "WithStages", "draw"]
+
+Moves = Literal["drawn", "own"]
 
 GROUPS = "group_probabilities"
 """Name of the parameter that says how likely each group of levels is."""
@@ -41,8 +54,8 @@ class StageParams(struct.PyTreeNode):
     Attributes:
         base: the world's parameters, for all that stages do not override.
         stages: fields that differ between stages, leaves ``[K, ...]``.
-        probabilities: float32 ``[K]``, how likely a reset is to start an episode of each stage;
-            any weights >= 0, not all of them 0.
+        probabilities: float32 ``[K]``, how likely it is to draw each stage; any weights >= 0, not
+            all of them 0.
     """
 
     base: Any
@@ -56,10 +69,13 @@ class StageState(struct.PyTreeNode):
     Attributes:
         world: the world's own state.
         stage: int32 scalar, the stage of the running episode.
+        success: bool scalar, ``info["success"]`` of the last step, where the next stage is decided
+            by it; else None.
     """
 
     world: Any
     stage: jax.Array
+    success: jax.Array | None = None
 
 
 class WithStages(Environment[Any, Any]):
@@ -73,14 +89,33 @@ class WithStages(Environment[Any, Any]):
         params: its parameters.
         stages: K >= 1 mappings of field names to the values that these have in a stage. A field
             that some stages do not name keeps its value of `params` in those.
+        moves: ``drawn``: every episode's stage is drawn; ``own``: each environment has its own,
+            which moves. Below the first stage is the first; beyond the last is any of them, all
+            equally likely, lest those who are through forget the others.
 
     Raises:
-        ValueError: for no stages, a field that the parameters lack, or values that do not stack.
+        ValueError: for no stages, a field that the parameters lack, values that do not stack, or
+            a world that does not tell how stages of environments should move.
     """
 
-    def __init__(self, world: Any, params: Any, stages: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(
+        self,
+        world: Any,
+        params: Any,
+        stages: Sequence[Mapping[str, Any]],
+        moves: Moves = "drawn",
+    ) -> None:
         super().__init__()
-        self.world, self.num_stages = world, len(stages)
+        check_word("moves", moves, get_args(Moves))
+        self.world, self.num_stages, self.moves = world, len(stages), moves
+        self._by_success = moves == "own" and not hasattr(world, "stage_move")
+        if self._by_success and AutoReset(world).told(params).success is None:
+            raise ValueError(
+                f"moves 'own': {world.name} has neither stage_move nor info['success'], by which "
+                "stages of environments move; expected either"
+            )
+        if moves == "own" or hasattr(world, "restart_env"):  # not a method, for it may be absent
+            self.restart_env = self._restart_env
         self._params = StageParams(
             base=params,
             stages=_stack(params, stages),
@@ -106,10 +141,36 @@ class WithStages(Environment[Any, Any]):
 
     def reset_env(self, key: jax.Array, params: StageParams) -> tuple[Any, StageState]:
         """Start an episode of a random stage; the world's own reset gets `key` as it is."""
-        share = jax.random.uniform(jax.random.fold_in(key, _STAGE))
-        stage = draw(share, jnp.asarray(params.probabilities))
+        stage = _random(key, jnp.asarray(params.probabilities))
         observation, world = self.world.reset_env(key, self.of_stage(stage, params))
-        return observation, StageState(world, stage)
+        return observation, self._begin(world, stage)
+
+    def _restart_env(
+        self, key: jax.Array, state: StageState, params: StageParams
+    ) -> tuple[Any, StageState]:
+        """Start the episode after one that ended in `state`.
+
+        The world's own restart gets `key` as it is, and the parameters of the new episode's stage.
+        """
+        if self.moves == "own":
+            stage = self._moved(key, state, params)
+        else:
+            stage = _random(key, jnp.asarray(params.probabilities))
+        own = self.of_stage(stage, params)
+        observation, world = restart(self.world, key, state.world, own)
+        return observation, self._begin(world, stage)
+
+    def _moved(self, key: jax.Array, state: StageState, params: StageParams) -> jax.Array:
+        """The stage after an episode's last state."""
+        if state.success is None:
+            move = self.world.stage_move(state.world, self.of_stage(state.stage, params))
+        else:
+            move = jnp.where(state.success, 1, -1)
+        stage = jnp.maximum(state.stage + move, 0).astype(jnp.int32)
+        return jnp.where(stage < self.num_stages, stage, _random(key, jnp.ones(self.num_stages)))
+
+    def _begin(self, world: Any, stage: jax.Array) -> StageState:
+        return StageState(world, stage, jnp.bool(False) if self._by_success else None)
 
     def step_env(
         self, key: jax.Array, state: StageState, action: Any, params: StageParams
@@ -118,8 +179,9 @@ class WithStages(Environment[Any, Any]):
         observation, world, reward, terminated, info = self.world.step_env(
             key, state.world, action, self.of_stage(state.stage, params)
         )
+        success = jnp.asarray(info["success"]).astype(jnp.bool) if self._by_success else None
         info = {**info, "stage": state.stage}
-        return observation, state.replace(world=world), reward, terminated, info
+        return observation, StageState(world, state.stage, success), reward, terminated, info
 
     def observe(self, key: jax.Array, state: StageState, action: Any, params: StageParams) -> Any:
         """The world's."""
@@ -153,6 +215,11 @@ class WithStages(Environment[Any, Any]):
     def render(self, state: StageState, params: StageParams) -> np.ndarray:
         """As the world is drawn."""
         return render_frame(self.world, self.of_stage(state.stage, params), state.world)
+
+
+def _random(key: jax.Array, weights: jax.Array) -> jax.Array:
+    """A stage, drawn from a stream of a reset's key."""
+    return draw(jax.random.uniform(jax.random.fold_in(key, _STAGE)), weights)
 
 
 def draw(share: jax.Array, weights: jax.Array) -> jax.Array:

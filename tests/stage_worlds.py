@@ -1,4 +1,4 @@
-"""Worlds for curricula: one whose success is a parameter, one that is only learnt in order.
+"""Worlds for curricula: of given chances, one climbed step by step, one only learnt in order.
 
 Importing this module registers them as ``stages/...``.
 """
@@ -36,6 +36,11 @@ class Odds(EnvParams):
     shared: Any = struct.field(default_factory=lambda: np.arange(1000.0, dtype=np.float32))
 
 
+def _group(key: jax.Array, params: Odds) -> jax.Array:
+    edges = jnp.cumsum(jnp.asarray(params.group_probabilities))
+    return (jax.random.uniform(key) * edges[-1] >= edges).sum(dtype=jnp.int32)
+
+
 class Chance(Environment[Bet, Odds]):
     """Episodes of random length that succeed with a given probability, whatever is done.
 
@@ -52,9 +57,7 @@ class Chance(Environment[Bet, Odds]):
         return Odds()
 
     def reset_env(self, key: jax.Array, params: Odds) -> tuple[Any, Bet]:
-        edges = jnp.cumsum(jnp.asarray(params.group_probabilities))
-        group = (jax.random.uniform(key) * edges[-1] >= edges).sum(dtype=jnp.int32)
-        state = Bet(0, group)
+        state = Bet(0, _group(key, params))
         return self.observe(key, state, None, params), state
 
     def step_env(self, key: jax.Array, state: Bet, action: Any, params: Odds) -> Any:
@@ -112,6 +115,55 @@ class Pair(MultiAgentEnvironment[Bet, Odds]):
         return spaces.Box(0.0, 1.0, (2,))
 
 
+@struct.dataclass
+class Rung(Bet):
+    number: jax.Array
+    score: jax.Array
+
+
+@struct.dataclass
+class Rungs(Odds):
+    """Parameters of `Climb`: scores above which one goes up, below which down."""
+
+    up: float = 0.5
+    down: float = 0.3
+
+
+class Climb(Chance):
+    """Every step has a random score; that of the last says where an environment with a stage of its
+    own goes.  An episode is of the group of the one before, and knows how many there were."""
+
+    group_names = ("flat", "steps", "gaps")
+
+    @property
+    def default_params(self) -> Rungs:
+        return Rungs()
+
+    def reset_env(self, key: jax.Array, params: Odds) -> tuple[Any, Bet]:
+        state = Rung(0, _group(key, params), jnp.int32(0), jnp.float32(0))
+        return self.observe(key, state, None, params), state
+
+    def restart_env(self, key: jax.Array, state: Rung, params: Rungs) -> tuple[Any, Rung]:
+        state = Rung(0, state.group, state.number + 1, jnp.float32(0))
+        return self.observe(key, state, None, params), state
+
+    def step_env(self, key: jax.Array, state: Bet, action: Any, params: Odds) -> Any:
+        state = state.replace(score=jax.random.uniform(jax.random.fold_in(key, 1)))
+        _, state, reward, ends, info = super().step_env(key, state, action, params)
+        info["success"] = self.stage_move(state, params) > 0
+        return self.observe(key, state, action, params), state, reward, ends, info
+
+    def stage_move(self, state: Rung, params: Rungs) -> jax.Array:
+        up, down = state.score > params.up, state.score < params.down
+        return up.astype(jnp.int32) - down.astype(jnp.int32)
+
+    def observe(self, key: jax.Array, state: Rung, action: Any, params: Odds) -> Any:
+        return jnp.stack([state.score, jnp.asarray(state.number, jnp.float32)])
+
+    def observation_space(self, params: Odds) -> Any:
+        return spaces.Box(0.0, jnp.inf, (2,))
+
+
 LONGEST = 9
 KEYS = 3
 
@@ -157,5 +209,5 @@ class Lock(Environment[Turn, LockParams]):
         return spaces.Box(0.0, 1.0, (LONGEST,))
 
 
-for _world in (Chance, Pair, Lock):
+for _world in (Chance, Pair, Climb, Lock):
     envs_jax.register(f"stages/{_world.__name__.lower()}", _world)

@@ -9,13 +9,26 @@ from pydantic import Field
 from rljax.core.config import Count, Fraction, FrozenDict, Value, config_dataclass
 from rljax.core.errors import nearest
 
+_OF_SCOPE_RUN = (
+    "early_advance_at",
+    "early_min_episodes",
+    "regress_min_episodes",
+    "trend_margin",
+    "trend_bonus",
+    "mixing",
+    "mixing_when_failing",
+    "failing_below",
+    "mixing_over",
+    "start",
+)
+
 
 @config_dataclass
 class Stage:
     """One stage: what it changes in the world, and when it is left.
 
     Success is the share of successes in the window, see :class:`CurriculumConfig`; episodes are
-    those of this stage since it was entered.
+    those of this stage since it was entered.  In scope environment nothing is left by these rules.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
@@ -34,12 +47,17 @@ class Stage:
 class CurriculumConfig:
     """Stages of growing difficulty, and the rules by which they are entered and left.
 
+    In scope environment there is but one rule, which is the world's: at the end of an episode its
+    environment moves up, down or not at all.  Those below apply to scope run.
+
     Rules are applied once for each update. The window of a stage is its newest updates that
     together hold at least `window` of its episodes; it starts empty when the stage is entered.
     """
 
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
     """The stages, easiest first."""
+    scope: Literal["run", "environment"] = "run"
+    """Whether the run as a whole is in a stage, or each environment in one of its own."""
     window: Annotated[int, Field(ge=2)] = 50
     """Episodes that success is measured over."""
     early_advance_at: Fraction | None = 0.9
@@ -64,6 +82,9 @@ class CurriculumConfig:
     """Whether groups of levels that were played least are drawn first, in worlds with groups."""
     start: str | None = None
     """Name of the stage to start in; none: the first."""
+    start_up_to: str | None = None
+    """Name of the hardest stage that environments start in, from the first to it all equally
+    likely, in scope environment; none: the first."""
     fixed: str | None = None
     """Name of a stage that the whole run stays in, without mixing; none: the rules decide."""
 
@@ -72,9 +93,11 @@ class CurriculumConfig:
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise ValueError(f"stages: two are called {twice!r}; expected different names")
-        for field, name in (("start", self.start), ("fixed", self.fixed)):
+        for field in ("start", "start_up_to", "fixed"):
+            name = getattr(self, field)
             if name is not None:
                 self._check_name(field, name)
+        self._check_scope()
         if self.start is not None and self.fixed not in (None, self.start):
             raise ValueError(f"start {self.start!r} and fixed {self.fixed!r}: expected only one")
         for stage in self.stages:
@@ -84,6 +107,27 @@ class CurriculumConfig:
                     f"stage {stage.name!r}: regress_below {stage.regress_below:g} is above its "
                     f"advance_at less trend_bonus; expected at most {lowest:g}"
                 )
+
+    def _check_scope(self) -> None:
+        if self.scope == "run":
+            if self.start_up_to is not None:
+                raise ValueError(
+                    f"start_up_to {self.start_up_to!r} is for scope 'environment'; expected start, "
+                    "or that scope"
+                )
+            return
+        for field in _OF_SCOPE_RUN:
+            given, usual = getattr(self, field), getattr(CurriculumConfig, field)
+            if given != usual:
+                raise ValueError(
+                    f"{field} {given!r} is for scope 'run' and has no meaning in scope "
+                    f"'environment'; expected {usual!r}"
+                    + (", or start_up_to" if field == "start" else "")
+                )
+        if None not in (self.fixed, self.start_up_to):
+            raise ValueError(
+                f"start_up_to {self.start_up_to!r} and fixed {self.fixed!r}: expected only one"
+            )
 
     @property
     def names(self) -> tuple[str, ...]:

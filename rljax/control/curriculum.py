@@ -4,99 +4,40 @@ All that decides is whole numbers, summed over environments and devices without 
 devices agree, and runs on different numbers of them, whose episodes are the same, take the same
 steps.  The rules are those of N++'s public training system (thresholds for each stage, regression,
 early advance, a bonus for rising success, mixing, least-sampled generators first), made exact.
+
+In scope environment nothing is decided here: each environment moves by itself
+(:mod:`envs_jax.stages`), and what is left is to say where it starts, and to count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 
 from rljax.control.config import CurriculumConfig
-from rljax.control.stratify import add_groups, least_sampled_first
+from rljax.control.counting import (
+    HISTORY,
+    Counts,
+    CurriculumState,
+    History,
+    Window,
+    add,
+    count,
+    measure,
+    start,
+)
+from rljax.control.stratify import least_sampled_first
 from rljax.core.mesh import Shards
 from rljax.core.types import EpisodeTotals
 
 Metrics = dict[str, jax.Array]
 
-HISTORY = 256
-"""Transitions that are remembered: the newest."""
-_MOST = np.iinfo(np.int32).max
 # Rates of small whole numbers differ by more; what is less is rounding.
 _ROUNDING = 1e-6
-
-
-class History(struct.PyTreeNode):
-    """The newest transitions, [HISTORY]: number i is at place i modulo HISTORY.
-
-    Attributes:
-        update: int32, updates done when it was decided, that of the decision included.
-        origin, target: int32, stage left and stage entered.
-        rate: float32, success in the stage left.
-    """
-
-    update: jax.Array
-    origin: jax.Array
-    target: jax.Array
-    rate: jax.Array
-
-
-class CurriculumState(struct.PyTreeNode):
-    """What a curriculum remembers; K stages, G groups of levels.
-
-    Attributes:
-        stage: int32 [], where the run is.
-        since: int32 [], episodes of that stage since it was entered.
-        episodes: int32 [K], episodes so far; stays at 2^31 - 1.
-        played, won: int32 [K, window], episodes and successes of the newest updates that had any
-            of a stage, newest first.
-        groups: int32 [K, G], episodes of each group, in proportion (see
-            :func:`rljax.control.stratify.add_groups`); None without.
-        transitions: int32 [], how many there have been.
-        history: the newest of them.
-        probabilities: float32 [K], how likely an episode is to start in each stage.
-        group_probabilities: float32 [K, G], and to have a level of each group; None without.
-    """
-
-    stage: jax.Array
-    since: jax.Array
-    episodes: jax.Array
-    played: jax.Array
-    won: jax.Array
-    groups: jax.Array | None
-    transitions: jax.Array
-    history: History
-    probabilities: jax.Array
-    group_probabilities: jax.Array | None
-
-
-class Counts(NamedTuple):
-    """Episodes that ended in an update, over all environments.
-
-    Attributes:
-        played, won: int32 [K], all and successful ones.
-        groups: int32 [K, G]; None without.
-    """
-
-    played: jax.Array
-    won: jax.Array
-    groups: jax.Array | None
-
-
-class Window(NamedTuple):
-    """Success over the newest episodes, [K].
-
-    Attributes:
-        rate: float32, of the window; NaN for no episodes.
-        trend: float32, of its newer half less that of its older half; 0 until both are full.
-    """
-
-    rate: jax.Array
-    trend: jax.Array
 
 
 class Curriculum(NamedTuple):
@@ -116,19 +57,24 @@ class Curriculum(NamedTuple):
 
 
 def make_curriculum(
-    config: CurriculumConfig, num_envs: int, group_weights: np.ndarray | None = None
+    config: CurriculumConfig,
+    num_envs: int,
+    groups: int = 0,
+    group_names: Sequence[str] = (),
+    group_weights: np.ndarray | None = None,
 ) -> Curriculum:
     """Return the curriculum that a config describes.
 
     Args:
         config: stages and rules.
         num_envs: environments over all devices, which is how many episodes run at any time.
+        groups: number of groups of levels (G), by which episodes are counted, too.
+        group_names: what they are called, G words; success of groups without is no metric.
         group_weights: float [K, G], how likely each group of levels is in each stage where all
             were sampled alike (0: the stage has none of it); None: no stratification.
     """
     size = len(config.stages)
     weights = None if group_weights is None else np.asarray(group_weights, np.float32)
-    groups = 0 if weights is None else weights.shape[1]
 
     def steer(state: CurriculumState, volume: jax.Array | int) -> CurriculumState:
         window = measure(state, config.window)
@@ -137,7 +83,7 @@ def make_curriculum(
             return state
         assert state.groups is not None
         drawn = volume * state.probabilities
-        chances = least_sampled_first(jnp.asarray(weights), state.groups, drawn)
+        chances = least_sampled_first(jnp.asarray(weights), state.groups.played, drawn)
         return state.replace(group_probabilities=chances)
 
     def init() -> CurriculumState:
@@ -156,109 +102,34 @@ def make_curriculum(
         counts = count(episodes, size, groups, shards)
         state = add(state, counts)
         window = measure(state, config.window)
-        state = move(state, decide(config, state, window), window.rate, updates + 1)
+        if config.scope == "run":
+            state = move(state, decide(config, state, window), window.rate, updates + 1)
         state = steer(state, jnp.maximum(counts.played.sum(), num_envs))
-        mixed = state.probabilities.at[state.stage].set(0.0).sum()
-        metrics = {
-            "curriculum/stage": state.stage.astype(jnp.float32),
-            "curriculum/mixing": mixed,
-        }
-        for i, name in enumerate(config.names):
-            metrics[f"curriculum/success/{name}"] = window.rate[i]
-            metrics[f"curriculum/episodes/{name}"] = counts.played[i].astype(jnp.float32)
+        metrics = _tell(config, group_names, counts, window)
+        if config.scope == "run":
+            metrics["curriculum/stage"] = state.stage.astype(jnp.float32)
+            metrics["curriculum/mixing"] = state.probabilities.at[state.stage].set(0.0).sum()
         return state, metrics
 
     return Curriculum(init, apply, update)
 
 
-def start(config: CurriculumConfig, groups: int = 0) -> CurriculumState:
-    """Return the state before training."""
-    size, none = len(config.stages), jnp.zeros(HISTORY, jnp.int32)
-    depth = 2 * _half(config.window)  # entries hold an episode each, at least
-    return CurriculumState(
-        stage=jnp.int32(config.first),
-        since=jnp.int32(0),
-        episodes=jnp.zeros(size, jnp.int32),
-        played=jnp.zeros((size, depth), jnp.int32),
-        won=jnp.zeros((size, depth), jnp.int32),
-        groups=jnp.zeros((size, groups), jnp.int32) if groups else None,
-        transitions=jnp.int32(0),
-        history=History(none, none, none, jnp.zeros(HISTORY)),
-        probabilities=jnp.zeros(size),
-        group_probabilities=jnp.zeros((size, groups)) if groups else None,
-    )
-
-
-def count(episodes: EpisodeTotals, stages: int, groups: int, shards: Shards) -> Counts:
-    """Count the episodes [T, B] that ended, over steps, environments and devices.
-
-    What belongs to no stage or group (its number is out of range) is not counted there.
-    """
-
-    def local(episodes: EpisodeTotals) -> Counts:
-        assert episodes.stage is not None and episodes.success is not None
-
-        def total(number: jax.Array, valid: jax.Array, size: int) -> jax.Array:
-            place = jnp.where(valid, number, size)  # beyond the end: dropped
-            return jnp.zeros(size, jnp.int32).at[place.ravel()].add(1, mode="drop")
-
-        stage = episodes.stage
-        ended = episodes.ended & (stage >= 0) & (stage < stages)
-        by_group = None
-        if groups:
-            group = episodes.group
-            assert group is not None
-            known = ended & (group >= 0) & (group < groups)
-            by_group = total(stage * groups + group, known, stages * groups)
-            by_group = by_group.reshape(stages, groups)
-        return Counts(
-            total(stage, ended, stages), total(stage, ended & episodes.success, stages), by_group
-        )
-
-    counts: Counts = shards.sum(shards.map(local, episodes))
-    return counts
-
-
-def add(state: CurriculumState, counts: Counts) -> CurriculumState:
-    """Add the episodes of an update."""
-    some = (counts.played > 0)[:, None]
-
-    def push(new: jax.Array, old: jax.Array) -> jax.Array:
-        return jnp.where(some, jnp.concatenate([new[:, None], old[:, :-1]], 1), old)
-
-    groups = state.groups
-    if groups is not None and counts.groups is not None:
-        groups = add_groups(groups, counts.groups)
-    return state.replace(
-        since=_saturating(state.since, counts.played[state.stage]),
-        episodes=_saturating(state.episodes, counts.played),
-        played=push(counts.played, state.played),
-        won=push(counts.won, state.won),
-        groups=groups,
-    )
-
-
-def measure(state: CurriculumState, window: int) -> Window:
-    """Return success of each stage over its newest updates that hold ``window`` episodes.
-
-    The newer half is the newest updates that hold half as many, the older half those before that
-    do; so an update's episodes are never torn apart.
-    """
-    half = _half(window)
-    newer = jnp.cumsum(state.played, 1) - state.played  # episodes in newer updates
-
-    def within(low: jax.Array | int, high: jax.Array | int) -> tuple[jax.Array, jax.Array]:
-        inside = (newer >= low) & (newer < high)
-        won, played = (jnp.where(inside, x, 0).sum(1) for x in (state.won, state.played))
-        return won, played
-
-    won, played = within(0, window)
-    new_won, new_played = within(0, half)
-    first = new_played[:, None]
-    old_won, old_played = within(first, first + half)
-    rise = new_won / jnp.maximum(new_played, 1) - old_won / jnp.maximum(old_played, 1)
-    full = (new_played >= half) & (old_played >= half)
-    return Window(won / played, jnp.where(full, rise, 0.0))
+def _tell(
+    config: CurriculumConfig, group_names: Sequence[str], counts: Counts, window: Window
+) -> Metrics:
+    """What is told of an update's episodes; NaN where there were none."""
+    played = counts.played.astype(jnp.float32)
+    share = played / played.sum()
+    metrics = {"curriculum/level": (share * jnp.arange(len(share))).sum()}
+    for i, name in enumerate(config.names):
+        metrics[f"curriculum/success/{name}"] = window.rate[i]
+        metrics[f"curriculum/episodes/{name}"] = played[i]
+        metrics[f"curriculum/share/{name}"] = share[i]
+    if counts.groups is not None:
+        rate = counts.groups.won.sum(0) / counts.groups.played.sum(0)
+        for g, name in enumerate(group_names):
+            metrics[f"curriculum/group_success/{name}"] = rate[g]
+    return metrics
 
 
 def decide(config: CurriculumConfig, state: CurriculumState, window: Window) -> jax.Array:
@@ -320,6 +191,9 @@ def stage_probabilities(
     here = (number == state.stage).astype(jnp.float32)
     if config.fixed is not None:
         return here
+    if config.scope == "environment":
+        last = config.index(config.start_up_to or config.names[0])
+        return (number <= last) / jnp.float32(last + 1)
     failing = window.rate[state.stage] < config.failing_below - _ROUNDING
     share = jnp.where(failing, config.mixing_when_failing, config.mixing)
     earlier = number < state.stage
@@ -328,11 +202,3 @@ def stage_probabilities(
     many = earlier.sum()
     share = jnp.where(many > 0, share, 0.0)
     return here * (1.0 - share) + earlier * share / jnp.maximum(many, 1)
-
-
-def _half(window: int) -> int:
-    return (window + 1) // 2
-
-
-def _saturating(total: jax.Array, more: jax.Array) -> jax.Array:
-    return total + jnp.minimum(more, _MOST - total)

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+from flax import struct
 
 # float32 counts exactly so far.
 _MOST = 2**23
 
 
-def add_groups(counts: jax.Array, more: jax.Array) -> jax.Array:
-    """Add episodes to the counters int32 [K, G] of a stage's groups.
+class Groups(struct.PyTreeNode):
+    """Episodes by stage and by group of levels.
+
+    Attributes:
+        played, won: int32 [K, G], all and successful ones.
+    """
+
+    played: jax.Array
+    won: jax.Array
+
+
+def add_groups(counts: Groups, more: Groups) -> Groups:
+    """Add episodes to the counters.
 
     Only proportions matter, so all counters of a stage are halved before one leaves the whole
     numbers that float32 holds.
     """
-    total = counts + jnp.minimum(more, _MOST)
-    full = (total >= _MOST).any(1, keepdims=True)
-    return jnp.where(full, total // 2, total)
+    total = jax.tree.map(lambda old, new: old + jnp.minimum(new, _MOST), counts, more)
+    full = (total.played >= _MOST).any(1, keepdims=True)
+    halved: Groups = jax.tree.map(lambda x: jnp.where(full, x // 2, x), total)
+    return halved
 
 
 def least_sampled_first(weights: jax.Array, counts: jax.Array, volume: jax.Array) -> jax.Array:

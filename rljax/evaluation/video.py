@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -67,7 +67,8 @@ def record(
         render_frame(env.env, env_params, jax.device_get(start))  # before anything is played
     except ValueError as error:
         raise UserError(str(error)) from None
-    states = _play(policy, AutoReset(env.env, "bank", 1), env_params, max_frames, seed, greedy)
+    mode: Literal["full", "bank"] = "full" if hasattr(env.env, "restart_env") else "bank"
+    states = _play(policy, AutoReset(env.env, mode, 1), env_params, max_frames, seed, greedy)
     return render_episode(env.env, env_params, states)
 
 
@@ -106,7 +107,8 @@ def _play(
         keys = env_key[None]
         # What `env.step` does before it resets; the compiler sees that and does it once.
         plain_step = jax.vmap(env.env.step_env, (0, 0, 0, None))
-        world = plain_step(keys, state.world, action, env_params)[1]
+        step_keys = jax.vmap(jax.random.split)(keys)[:, 0] if env.mode == "full" else keys
+        world = plain_step(step_keys, state.world, action, env_params)[1]
         bank = env.make_bank(keys, env_params)
         state, result = env.step(keys, state, action, env_params, bank)
         ended = result.terminated | result.truncated

@@ -14,8 +14,8 @@ _SHOWN = (
     ("policy/approximate_kl", "KL", ".4f"),
     ("value/explained_variance", "EV", ".2f"),
 )
-# Likewise, of runs that have it.
-_SHOWN_IF_KNOWN = (("curriculum/stage", "stage", ".3g"),)
+# Likewise, the first of these that a run has.
+_SHOWN_IF_KNOWN = (("curriculum/stage", "stage", ".3g"), ("curriculum/level", "level", ".2f"))
 _SPEED = "speed/steps_per_s"
 
 
@@ -95,6 +95,7 @@ class ConsoleSink:
         for metric, name, form in _SHOWN_IF_KNOWN:
             if metric in self._latest:
                 parts.append(f"{name} {self._latest[metric]:{form}}")
+                break
         return "  ".join([*parts, f"{_duration(left)} left"])
 
 

@@ -13,7 +13,7 @@ from rljax.algorithms import Algorithm, make_happo, make_ppo
 from rljax.core.errors import UserError
 from rljax.training.config import Config
 from rljax.training.program import Program
-from rljax.training.staging import make_stages, only_stage, staged
+from rljax.training.staging import make_stages, staged
 
 
 def make_env(config: Config, stage: str | None = None) -> tuple[AutoReset, Any]:
@@ -31,9 +31,9 @@ def make_env(config: Config, stage: str | None = None) -> tuple[AutoReset, Any]:
     try:
         world, params = envs_jax.make(config.env.name, **config.env.params)
         if config.curriculum is not None:
-            world, params = staged(config.curriculum, config.env.name, world, params)
-        if stage is not None:
-            params = only_stage(config.curriculum, params, stage)
+            world, params = staged(config.curriculum, config.env.name, world, params, stage)
+        elif stage is not None:
+            raise UserError(f"stage {stage!r}: the run has no curriculum, expected no stage")
         env = AutoReset(world, config.env.reset, config.env.bank_size)
         if config.env.random_phase:  # traced, for it to be refused before anything is made
             key = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 1))

@@ -22,6 +22,7 @@ class StageReport:
         config: stages and rules; None: there is nothing to tell.
         seeds: seed of each member.
         steps_per_update: env_steps of one update.
+        group_names: of the world's groups of levels; empty for those without.
         folder: the run folder.
         say: shows one line to a person.
     """
@@ -31,16 +32,23 @@ class StageReport:
         config: CurriculumConfig | None,
         seeds: tuple[int, ...],
         steps_per_update: int,
+        group_names: tuple[str, ...],
         folder: RunFolder,
         say: Callable[[str], None],
     ) -> None:
         self._config, self._seeds, self._say = config, seeds, say
-        self._steps, self._folder = steps_per_update, folder
+        self._steps, self._group_names, self._folder = steps_per_update, group_names, folder
         self._told: np.ndarray | None = None
 
     def follow(self, state: TrainState) -> None:
-        """Tell the transitions since the last call; the first one only writes the file."""
+        """Tell the transitions since the last call; the first one only writes the file.
+
+        Where environments move by themselves, every call does.
+        """
         if self._config is None:
+            return
+        if self._config.scope == "environment":
+            self.write(state)
             return
         total = np.asarray(state.curriculum.transitions)
         if self._told is not None and (total == self._told).all():
@@ -59,7 +67,7 @@ class StageReport:
         if self._config is None:
             return {}
         return {
-            str(seed): report(self._config, _member(state, i), self._steps)
+            str(seed): report(self._config, _member(state, i), self._steps, self._group_names)
             for i, seed in enumerate(self._seeds)
         }
 

@@ -17,45 +17,43 @@ if TYPE_CHECKING:
 
 
 def staged(
-    config: CurriculumConfig, name: str, world: Any, params: Any
+    config: CurriculumConfig, name: str, world: Any, params: Any, stage: str | None = None
 ) -> tuple[WithStages, StageParams]:
-    """Return a world with the stages of a curriculum, and its parameters with the first one only.
+    """Return a world with the stages of a curriculum, and its parameters with a single stage.
 
     Args:
         config: the stages.
         name: the world's name, for messages.
         world: the world.
         params: its parameters, where a stage does not say otherwise.
+        stage: name of the one that all episodes are of; None: the one that training starts in, and
+            that environments leave by themselves if this is how the config has it.
 
     Raises:
-        UserError: for a parameter that the world lacks or a value that does not fit.
+        UserError: for an unknown stage, a parameter that the world lacks or a value that does not
+            fit.
+        ValueError: for a world in which environments cannot move by themselves.
     """
     from envs_jax.stages import GROUPS, WithStages
 
     stages = []
     own_words = getattr(world, "stage_params", dict)
-    for stage in config.stages:
+    for each in config.stages:
         try:
-            changes = change(name, params, own_words(stage.params))
+            changes = change(name, params, own_words(each.params))
         except ValueError as error:
-            raise UserError(f"curriculum stage {stage.name!r}: {error}") from None
+            raise UserError(f"curriculum stage {each.name!r}: {error}") from None
         if config.stratify and hasattr(params, GROUPS):
             weights = np.asarray(changes.get(GROUPS, getattr(params, GROUPS)), np.float32)
-            _check_weights(stage.name, weights)
+            _check_weights(each.name, weights)
             changes |= {GROUPS: weights}
         stages.append(changes)
-    made = WithStages(world, params, stages)
-    return made, only_stage(config, made.default_params, config.names[config.first])
+    moving = config.scope == "environment" and config.fixed is None and stage is None
+    made = WithStages(world, params, stages, "own" if moving else "drawn")
+    return made, _only_stage(config, made.default_params, stage or config.names[config.first])
 
 
-def only_stage(config: CurriculumConfig | None, params: Any, stage: str) -> StageParams:
-    """Return parameters of a staged world in which all episodes are of one stage.
-
-    Raises:
-        UserError: for an unknown stage, or a run without stages.
-    """
-    if config is None:
-        raise UserError(f"stage {stage!r}: the run has no curriculum, expected no stage")
+def _only_stage(config: CurriculumConfig, params: StageParams, stage: str) -> StageParams:
     try:
         number = config.index(stage)
     except ValueError as error:
@@ -89,7 +87,32 @@ def make_stages(
             f"curriculum.stratify: {name} has the parameter {GROUPS} and gives no info['group']; "
             "expected both, or curriculum.stratify false"
         )
-    return make_curriculum(config, num_envs, weights)
+    names = group_names(env, params)
+    count = 0 if told.group is None else len(names) or _number_of_groups(params)
+    return make_curriculum(config, num_envs, count, names, weights)
+
+
+def group_names(env: AutoReset, params: StageParams) -> tuple[str, ...]:
+    """Return what a staged world's groups of levels are called; empty, if it does not say.
+
+    Raises:
+        UserError: for another number of names than of groups.
+    """
+    world, count = env.env, _number_of_groups(params)
+    while hasattr(world, "world"):  # beneath what wraps it
+        world = world.world
+    names = tuple(getattr(world, "group_names", ()))
+    if names and count not in (0, len(names)):
+        raise UserError(f"{env.env.name} has {count} groups and {len(names)} group_names for them")
+    return names
+
+
+def _number_of_groups(params: StageParams) -> int:
+    """By the parameter that says how likely each is; 0 without."""
+    from envs_jax.stages import GROUPS
+
+    shares = params.stages.get(GROUPS, getattr(params.base, GROUPS, ()))
+    return int(np.shape(shares)[-1])
 
 
 def _check_weights(stage: str, weights: np.ndarray) -> None:

@@ -30,6 +30,7 @@ from rljax.training.presets import preset
 from rljax.training.program import MAX_CHUNK, Program
 from rljax.training.run_folder import RunFolder, describe_environment
 from rljax.training.stage_report import StageReport
+from rljax.training.staging import group_names
 from rljax.training.usage import Usage
 
 # Seconds that one chunk should take: short enough to stop in, long enough to hide the host.
@@ -151,6 +152,7 @@ class _Run:
             config.curriculum if is_leader() else None,
             program.seeds,
             self.plan.steps_per_update,
+            group_names(env, env_params) if config.curriculum is not None else (),
             folder,
             self.sinks.text,
         )
@@ -361,7 +363,8 @@ class _Run:
             }
         if self.config.curriculum is not None:
             told = self.stages.summary(self.state)
-            summary["curriculum"] = {seed: told[seed]["stage"] for seed in told}
+            where = "stage" if self.config.curriculum.scope == "run" else "level"
+            summary["curriculum"] = {seed: told[seed][where] for seed in told}
         summary["best_checkpoint"] = self.checkpoints.best_step()
         summary["state_digest"] = state_digest(self.state)
         return summary | self._environment()

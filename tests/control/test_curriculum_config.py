@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import jax
+import jax.numpy as jnp
 import pytest
 
-import stage_worlds  # noqa: F401  (registers the worlds)
+import stage_worlds
 from rljax.core.config import from_dict, merge, parse_overrides, to_dict
 from rljax.core.errors import UserError
+from rljax.training import staging
 from rljax.training.build import make_algorithm, make_env
 from rljax.training.config import Config
 
 STAGES = [{"name": "simple", "params": {"chance": 0.9}}, {"name": "hard", "regress_below": 0.2}]
+
+
+OWN = {"scope": "environment"}
 
 
 def config(name="stages/chance", curriculum=None, **changes):
@@ -51,6 +57,19 @@ def test_it_survives_being_stored():
         (stages(advance_at=0.5, regress_below=0.46), "'hard': regress_below 0.46.*at most 0.45"),
         (stages(name="very hard"), r"curriculum.stages\[1\].name: got 'very hard'"),
         (stages(advance=0.5), "advance"),
+        ({"scope": "world"}, "curriculum.scope: got 'world', expected run | environment"),
+        ({"start_up_to": "simple"}, "start_up_to 'simple' is for scope 'environment'"),
+        (OWN | {"start_up_to": "herd"}, "start_up_to: no stage is called 'herd'.*'hard'"),
+        (OWN | {"mixing": 0.3}, "mixing 0.3 is for scope 'run' and has no .*; expected 0.2"),
+        (OWN | {"early_advance_at": None}, "early_advance_at None is for .*; expected 0.9"),
+        (
+            OWN | {"start": "hard"},
+            "start 'hard' is for scope 'run' .*expected None, or start_up_to",
+        ),
+        (
+            OWN | {"fixed": "hard", "start_up_to": "hard"},
+            "start_up_to 'hard' and fixed 'hard': expected only one",
+        ),
     ],
 )
 def test_bad_curricula_are_told_in_one_line(curriculum, message):
@@ -79,12 +98,42 @@ def test_bad_curricula_are_told_in_one_line(curriculum, message):
             {"env": {"name": "stages/chance", "params": {"tells": "success"}}},
             "curriculum.stratify: Chance .*gives no info.'group'",
         ),
+        (
+            {"curriculum": OWN},
+            "reset mode 'bank': in Chance an episode depends on the one before.*expected 'full'",
+        ),
+        (
+            {"env": {"name": "stages/chance", "params": {"tells": "group"}}, "curriculum": OWN},
+            "moves 'own': Chance has neither stage_move nor info.'success'",
+        ),
     ],
 )
 def test_worlds_that_do_not_fit_are_told_in_one_line(changes, message):
     with pytest.raises(UserError, match=message) as error:
         make_algorithm(config(**changes))
     assert "\n" not in str(error.value)
+
+
+def test_groups_are_known_by_their_names_or_by_their_parameter(monkeypatch):
+    climb = from_dict(
+        Config,
+        {
+            "env": {"name": "stages/climb", "reset": "full"},
+            "curriculum": {"stages": [{"name": "a"}, {"name": "b"}], "stratify": False} | OWN,
+        },
+    )
+
+    def groups(names):
+        monkeypatch.setattr(stage_worlds.Climb, "group_names", names)
+        init = make_algorithm(climb).init
+        state = jax.eval_shape(lambda: init(jax.random.key(0), jnp.arange(4)))
+        return state.curriculum.groups.played.shape, state.curriculum.group_probabilities
+
+    assert groups(("x", "y", "z")) == groups(()) == ((2, 3), None)
+    with pytest.raises(UserError, match="Climb has 3 groups and 2 group_names"):
+        groups(("x", "y"))
+    monkeypatch.setattr(staging, "_number_of_groups", lambda params: 0)  # no such parameter
+    assert groups(("x", "y")) == ((2, 2), None)
 
 
 def test_stages_of_other_runs():

@@ -6,6 +6,7 @@ any stage, and histories must be equal on any number of devices.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 
 import chex
@@ -71,9 +72,25 @@ class Quickly(Program):
         return self._chunk
 
 
+# Up in three of four episodes at first, in one of four at last.
+LEVELS = {f"level{i}": {"up": up, "down": 0.2} for i, up in enumerate((0.25, 0.5, 0.75))}
+
+
+def climbing(**changes):
+    """A run whose environments move by themselves."""
+    own = CurriculumConfig(
+        stages=[Stage(name=name, params=params) for name, params in LEVELS.items()],
+        scope="environment",
+    )
+    plain = merge(config(), {"curriculum": None})
+    climb = {"env": {"name": "stages/climb", "reset": "full"}}
+    return merge(dataclasses.replace(plain, curriculum=own), climb | changes)
+
+
 @functools.cache
 def program(world="stages/chance", devices=1, members=1, exact=False):
-    algorithm = make_algorithm(config(env={"name": world}))
+    own = world == "stages/climb"
+    algorithm = make_algorithm(climbing() if own else config(env={"name": world}))
     seeds = tuple(range(members))
     return Quickly(algorithm, ENVS, jax.devices()[:devices], seeds, "map", exact)
 
@@ -121,7 +138,7 @@ def test_it_goes_up_and_down_and_mixes():
 
 def test_groups_are_sampled_alike_where_a_stage_has_them():
     state, _, _ = trained((60,))
-    groups = state.groups[0]
+    groups = state.groups.played[0]
     shares = groups / groups.sum(1, keepdims=True)
     expected = np.array([[1 / 3, 1 / 3, 1 / 3], [0, 0.25, 0.75], [0.5, 0.5, 0]])
     np.testing.assert_allclose(shares, expected, atol=0.03)
@@ -173,9 +190,71 @@ def test_several_agents_have_a_curriculum_too():
     assert "agent0/policy_loss" in named and set(named["curriculum/stage"]) == {0, 1, 2}
 
 
-def begun(config):
-    init = jax.jit(make_algorithm(config).init, compiler_options=QUICK)
-    return init(jax.random.key(0), jnp.arange(ENVS))
+CLIMB = {"world": "stages/climb"}
+
+
+def test_environments_climb_by_themselves():
+    state, _, rows = trained((40,), **CLIMB)
+    named = dict(zip(program(**CLIMB).metric_names, rows[0].T, strict=True))
+    assert not {"curriculum/stage", "curriculum/mixing"} & set(named)
+    level, shares = named["curriculum/level"], [named[f"curriculum/share/{n}"] for n in LEVELS]
+    assert level[0] + 0.1 < level[-20:].mean() and shares[0][0] > shares[2][0]
+    np.testing.assert_allclose(sum(shares), 1, rtol=1e-5)
+    np.testing.assert_allclose(level, shares[1] + 2 * shares[2], rtol=1e-5)
+    told = report(climbing().curriculum, _first(state), 1, ("flat", "steps", "gaps"))
+    assert sum(stage["environments"] for stage in told["stages"].values()) == ENVS
+    for i, (name, stage) in enumerate(told["stages"].items()):
+        assert stage["episodes"] == named[f"curriculum/episodes/{name}"].sum() > 100
+        groups = stage["groups"].values()
+        assert sum(group["episodes"] for group in groups) == stage["episodes"]
+        success = sum(group["episodes"] * group["success"] for group in groups)
+        np.testing.assert_allclose(success / stage["episodes"], 0.75 - 0.25 * i, atol=0.06)
+    assert "curriculum/group_success/gaps" in named
+
+
+def test_environments_climb_alike_on_eight_devices():
+    one, _, rows = trained((20,), **CLIMB)
+    many, _, rows_of_many = trained((20,), devices=8, **CLIMB)
+    chex.assert_trees_all_equal(one, many)
+    names = program(**CLIMB).metric_names
+    places = [i for i, n in enumerate(names) if n.startswith("curriculum/")]
+    np.testing.assert_allclose(rows[..., places], rows_of_many[..., places], rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_environments_climb_alike_where_it_is_exact():
+    one, *rest = trained((20,), exact=True, **CLIMB)
+    many, *rest_of_many = trained((20,), exact=True, devices=8, **CLIMB)
+    chex.assert_trees_all_equal((one, rest), (many, rest_of_many))
+    chex.assert_trees_all_equal(one, trained((20,), **CLIMB)[0])
+
+
+@pytest.mark.slow
+def test_environments_of_members_climb_apart():
+    together, _, _ = trained((20,), members=2, **CLIMB)
+    alone, _, _ = trained((20,), **CLIMB)
+    chex.assert_trees_all_equal(_first(together), _first(alone))
+    assert (together.episodes[0] != together.episodes[1]).any()
+
+
+def test_environments_stay_in_a_fixed_stage():
+    fixed = merge(climbing(), {"curriculum": {"fixed": "level1"}})
+    for made in (make_env(fixed)[0], make_env(climbing(), "level1")[0]):
+        assert made.env.moves == "drawn"
+    assert make_env(climbing())[0].env.moves == "own"
+    assert (begun(fixed).actors.env_state.world.stage == 1).all()
+
+
+def test_environments_start_up_to_a_stage():
+    spread = begun(merge(climbing(), {"curriculum": {"start_up_to": "level1"}}), 1024)
+    shares = np.bincount(spread.actors.env_state.world.stage, minlength=3) / 1024
+    np.testing.assert_allclose(shares, [0.5, 0.5, 0], atol=0.05)
+    assert (begun(climbing()).actors.env_state.world.stage == 0).all()
+
+
+def begun(config, num_envs=ENVS):
+    made = make_algorithm(merge(config, {"num_envs": num_envs}))
+    return jax.jit(made.init, compiler_options=QUICK)(jax.random.key(0), jnp.arange(num_envs))
 
 
 def test_a_fixed_stage_is_all_there_is():

@@ -13,13 +13,15 @@ import pytest
 from envs_jax.stages import StageParams
 from helpers import QUICK
 from rljax.control import CurriculumConfig, Stage, make_curriculum
-from rljax.control.curriculum import HISTORY, decide, measure, move, start
+from rljax.control.counting import HISTORY, measure, start
+from rljax.control.curriculum import decide, move
 from rljax.control.report import report
 from rljax.core.mesh import Shards
 from rljax.core.types import EpisodeTotals
 from stage_worlds import GROUPS
 
 STEPS, ENVS, BLOCKS = 6, 8, 4
+NAMES = ("red", "green", "blue")
 WEIGHTS = np.array([[1, 1, 1], [0, 1, 1], [1, 0, 0], [0.5, 0.25, 0.25]], np.float32)
 
 
@@ -34,7 +36,7 @@ class Plain:
         self.config, self.stage = config, config.first
         self.since = 0
         self.total = [0] * len(config.stages)
-        self.groups = [[0] * GROUPS for _ in config.stages]
+        self.groups = np.zeros((2, len(config.stages), GROUPS), int)  # all, successful
         self.updates = [[] for _ in config.stages]  # per stage: lists of outcomes, newest first
         self.moves: list[tuple[int, int, int, float]] = []
         self.early = self.lifted = 0  # advances that only these rules allowed
@@ -68,8 +70,8 @@ class Plain:
             if outcomes:
                 self.updates[stage].insert(0, outcomes)
             self.total[stage] += len(outcomes)
-        for stage, group, _ in episodes:
-            self.groups[stage][group] += 1
+        for stage, group, won in episodes:
+            self.groups[:, stage, group] += (1, won)
         self.since += sum(stage == here for stage, _, _ in episodes)
         self.rates = [self.rate(stage) for stage in range(len(config.stages))]
         rate, rules = self.rates[here], config.stages[here]
@@ -145,12 +147,95 @@ def stream(seed, updates):
         )
 
 
+def mean(values):
+    return np.mean(values) if len(values) else math.nan
+
+
+def recount(plain, stage, group, won):
+    """What is told of an update's episodes, in either scope."""
+    expected = {"curriculum/level": mean(stage)}
+    for i, name in enumerate("abcd"):
+        rate = plain.rates[i]
+        expected[f"curriculum/success/{name}"] = math.nan if rate is None else float(rate)
+        expected[f"curriculum/episodes/{name}"] = (stage == i).sum()
+        expected[f"curriculum/share/{name}"] = mean(stage == i)
+    for g, name in enumerate(NAMES):
+        expected[f"curriculum/group_success/{name}"] = mean(won[group == g])
+    return expected
+
+
+def check_metrics(metrics, expected):
+    assert set(metrics) == set(expected)
+    for name, value in expected.items():
+        np.testing.assert_allclose(metrics[name], value, atol=1e-6, err_msg=name)
+
+
+def check_report(config, state, plain, last):
+    """Counters as the plain ones say; ``last``: the stages of environments at the end."""
+    told = report(config, state, 1000, NAMES)
+    assert told["level"] == pytest.approx(last.mean(), abs=1e-6)
+    assert list(told["stages"]) == list("abcd")
+    for i, stage in enumerate(told["stages"].values()):
+        assert stage["episodes"] == plain.total[i]
+        assert stage["environments"] == (last == i).sum()
+        played, won = plain.groups[:, i]
+        assert {name: group["episodes"] for name, group in stage["groups"].items()} == {
+            name: n for name, n in zip(NAMES, played, strict=True) if n
+        }
+        for g, name in enumerate(NAMES):
+            if played[g]:
+                success = stage["groups"][name]["success"]
+                assert success == pytest.approx(won[g] / played[g], abs=1e-6)
+    unnamed = report(config, state, 1000)["stages"]["a"]["groups"]
+    assert set(unnamed) <= {"0", "1", "2"}
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_where_environments_move_by_themselves_it_only_counts(exact):
+    config = CurriculumConfig(
+        stages=make_config().stages, window=21, scope="environment", start_up_to="c"
+    )
+    curriculum, plain = make_curriculum(config, ENVS, GROUPS, NAMES), Plain(config)
+    shards = Shards(blocks=BLOCKS, exact=exact)
+
+    def by_block(x):
+        return x.reshape(STEPS, BLOCKS, -1).swapaxes(0, 1) if exact else x
+
+    update = jax.jit(lambda *args: curriculum.update(*args, shards), compiler_options=QUICK)
+    start = state = jax.device_get(curriculum.init())
+    np.testing.assert_allclose(state.probabilities, [1 / 3, 1 / 3, 1 / 3, 0], rtol=1e-6)
+    assert state.group_probabilities is None
+    plain.enter = lambda *_: None
+    for number, episodes in enumerate(stream(0, 60)):
+        ended, last = episodes.ended, episodes.stage[-1]
+        told = (episodes.stage[ended], episodes.group[ended], episodes.success[ended])
+        plain.update(list(zip(*(x.tolist() for x in told), strict=True)), number + 1)
+        episodes = jax.tree.map(by_block, episodes)
+        state, metrics = jax.device_get(update(state, episodes, jnp.int32(number)))
+        check_metrics(metrics, recount(plain, *told))
+    check_report(config, state, plain, last)
+    assert set(report(config, state, 1000)) == {"level", "stages"}
+    np.testing.assert_array_equal(state.probabilities, start.probabilities)
+    assert state.stage == state.transitions == 0
+
+
+def test_environments_start_in_the_first_stage_unless_told_otherwise():
+    for options, expected in (
+        ({}, [1, 0, 0, 0]),
+        ({"start_up_to": "a"}, [1, 0, 0, 0]),
+        ({"start_up_to": "d"}, [0.25] * 4),
+        ({"fixed": "b"}, [0, 1, 0, 0]),
+    ):
+        config = CurriculumConfig(stages=make_config().stages, scope="environment", **options)
+        np.testing.assert_allclose(make_curriculum(config, ENVS).init().probabilities, expected)
+
+
 @pytest.mark.parametrize(
     ("variant", "exact"), [*((variant, False) for variant in VARIANTS), ("all", True)]
 )
 def test_against_plain_python(variant, exact):
     config = make_config(**VARIANTS[variant])
-    curriculum, plain = make_curriculum(config, ENVS, WEIGHTS), Plain(config)
+    curriculum, plain = make_curriculum(config, ENVS, GROUPS, NAMES, WEIGHTS), Plain(config)
     shards = Shards(blocks=BLOCKS, exact=exact)
     state = curriculum.init()
     np.testing.assert_allclose(state.probabilities, plain.chances(), atol=1e-6)
@@ -166,23 +251,17 @@ def test_against_plain_python(variant, exact):
         told = (episodes.stage[ended], episodes.group[ended], episodes.success[ended])
         plain.update(list(zip(*(x.tolist() for x in told), strict=True)), number + 1)
         directions.add(plain.stage - before)
-        episodes = jax.tree.map(by_block, episodes)
+        last, episodes = episodes.stage[-1], jax.tree.map(by_block, episodes)
         state, metrics = jax.device_get(update(state, episodes, jnp.int32(number)))
         assert int(state.stage) == plain.stage and int(state.since) == plain.since
         chances = plain.chances()
         np.testing.assert_allclose(state.probabilities, chances, atol=1e-6)
         expected = {"curriculum/stage": plain.stage, "curriculum/mixing": 1 - chances[plain.stage]}
-        for i, name in enumerate("abcd"):
-            rate = plain.rates[i]
-            expected[f"curriculum/success/{name}"] = math.nan if rate is None else float(rate)
-            expected[f"curriculum/episodes/{name}"] = (told[0] == i).sum()
-        assert set(metrics) == set(expected)
-        for name, value in expected.items():
-            np.testing.assert_allclose(metrics[name], value, atol=1e-6, err_msg=name)
+        check_metrics(metrics, expected | recount(plain, *told))
     assert plain.early or variant != "all"
     assert plain.lifted or variant != "trend"
     assert directions == ({0} if variant == "fixed" else {-1, 0, 1})
-    assert state.episodes.tolist() == plain.total and state.groups.tolist() == plain.groups
+    check_report(config, state, plain, last)
     told = report(config, state, 1000)
     assert [
         (m["update"], "abcd".index(m["from"]), "abcd".index(m["to"])) for m in told["history"]
@@ -220,7 +299,7 @@ def test_the_history_keeps_the_newest_and_counts_all():
 def test_only_what_it_decides_is_put_into_the_worlds_parameters(weights):
     stages = {"group_probabilities": WEIGHTS, "level": np.arange(4)}
     params = StageParams(base=(), stages=stages, probabilities=np.full(4, 0.25, np.float32))
-    curriculum = make_curriculum(make_config(start="c"), ENVS, weights)
+    curriculum = make_curriculum(make_config(start="c"), ENVS, GROUPS, (), weights)
     state = curriculum.init()
     made = curriculum.apply(params, state)
     np.testing.assert_allclose(made.probabilities, [0.1, 0.1, 0.8, 0], rtol=1e-6)
@@ -231,7 +310,7 @@ def test_only_what_it_decides_is_put_into_the_worlds_parameters(weights):
 
 def test_counters_stay_at_their_largest():
     config = make_config()
-    curriculum = make_curriculum(config, ENVS, WEIGHTS)
+    curriculum = make_curriculum(config, ENVS, GROUPS, NAMES, WEIGHTS)
     state = curriculum.init()
     most = np.iinfo(np.int32).max
     state = state.replace(since=jnp.int32(most - 1), episodes=jnp.full(4, most - 1, jnp.int32))
@@ -243,14 +322,14 @@ def test_counters_stay_at_their_largest():
 
 
 def test_what_belongs_nowhere_is_not_counted():
-    curriculum = make_curriculum(make_config(), ENVS, WEIGHTS)
+    curriculum = make_curriculum(make_config(), ENVS, GROUPS, NAMES, WEIGHTS)
     ones = np.ones((STEPS, ENVS), bool)
     none = np.zeros((STEPS, ENVS), np.int32)
     beyond = EpisodeTotals(ones, none.astype(np.float32), none, ones, none + 9, none)
     outside = beyond.replace(stage=none, group=none - 1)
     for episodes, counted in ((beyond, 0), (outside, STEPS * ENVS)):
         state, _ = curriculum.update(curriculum.init(), episodes, jnp.int32(0), Shards())
-        assert state.groups.sum() == 0 and state.episodes.sum() == counted
+        assert state.groups.played.sum() == 0 and state.episodes.sum() == counted
 
 
 def test_nothing_is_decided_on_nothing():

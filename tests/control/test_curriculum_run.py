@@ -106,6 +106,52 @@ def test_stopped_and_gone_on_is_the_same_run(
     assert rows(run_dir) == rows(whole.run_dir)
 
 
+def climb() -> Config:
+    """Environments that move by themselves, as the world says; twenty updates."""
+    stages = [Stage(name=f"above{up}", params={"up": up / 10}) for up in (2, 5, 8)]
+    base = Config(
+        env=EnvConfig(name="stages/climb", reset="full"),
+        num_envs=16,
+        devices=1,
+        network=NetworkConfig(hidden_sizes=(8,)),
+        curriculum=CurriculumConfig(stages=stages, scope="environment", start_up_to="above5"),
+    )
+    plain = {
+        "total_steps": 20 * 128,
+        "log_every": 128,
+        "ppo": {"rollout_length": 8, "epochs": 1, "minibatches": 2},
+        "evaluation": {"episodes": 16, "every_stage": True, "every": 10 * 128},
+        "checkpoint": {"every": 4 * 128},
+    }
+    return merge(base, plain)
+
+
+def test_environments_that_move_by_themselves_go_on_as_if_never_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(climb(), tmp_path / "whole", console="silent")
+    train_until(monkeypatch, 7, climb(), tmp_path / "run")
+    cut_anyhow(monkeypatch)
+    last = train(climb(), tmp_path / "run", resume=True, console="silent")
+    assert digest(last) == digest(whole)
+    assert rows(last.run_dir) == rows(whole.run_dir)
+    member = told(last.run_dir)["members"]["0"]
+    assert member == told(whole.run_dir)["members"]["0"]
+    assert set(member) == {"level", "stages"} and set(member["stages"]["above8"]["groups"]) == {
+        "flat",
+        "steps",
+        "gaps",
+    }
+    assert last.summary["curriculum"] == {"0": member["level"]}
+    logged = rows(last.run_dir)
+    for name, stage in member["stages"].items():
+        assert sum(row.get(f"curriculum/episodes/{name}", 0) for row in logged) == stage["episodes"]
+    # Each stage is evaluated by episodes of that stage only.
+    final = [row for row in logged if "evaluation/return" in row][-1]
+    assert final["evaluation/success/above2"] > final["evaluation/success/above8"]
+    assert evaluate(load_policy(last.run_dir), 16)["stage"] == "above8"
+
+
 def test_transitions_are_said(whole_and_shown: tuple[Result, str]) -> None:
     whole, shown = whole_and_shown
     first = told(whole.run_dir)["members"]["0"]["history"][0]

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rljax.control.stratify import add_groups, least_sampled_first
+from rljax.control.stratify import Groups, add_groups, least_sampled_first
 
 
 def pour(weights, counts, volume):
@@ -54,5 +54,7 @@ def test_fresh_groups_are_drawn_by_their_weights():
 
 def test_counters_keep_their_proportions():
     counts = jnp.array([[2**23 - 1, 2**22, 0], [5, 6, 7]], jnp.int32)
-    total = add_groups(counts, jnp.array([[1, 0, 10], [1, 0, 0]], jnp.int32))
-    assert total.tolist() == [[2**22, 2**21, 5], [6, 6, 7]]
+    more = jnp.array([[1, 0, 10], [1, 0, 0]], jnp.int32)
+    total = add_groups(Groups(counts, counts // 4), Groups(more, more))
+    assert total.played.tolist() == [[2**22, 2**21, 5], [6, 6, 7]]
+    assert total.won.tolist() == [[2**20, 2**19, 5], [2, 1, 1]]

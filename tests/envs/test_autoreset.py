@@ -191,6 +191,44 @@ def test_full_mode_has_no_bank():
     assert batch.init(keys_of(2), Params())[0].cursor is None
 
 
+class Following(Ticket):
+    """An episode's number is one more than that of the episode before."""
+
+    def restart_env(self, key, state, params):
+        state = State(time=0, number=state.number + 1)
+        return self.observe(key, state, None, params), state
+
+
+class AsReset(Ticket):
+    def restart_env(self, key, state, params):
+        return self.reset_env(key, params)
+
+
+def test_an_episode_may_follow_from_the_one_before():
+    actions = np.random.default_rng(0).integers(0, 3, (12, 8))
+    first, steps, _ = roll(AutoReset(Following()), keys_of(8), actions)
+    ended = np.asarray(steps.terminated | steps.truncated)
+    np.testing.assert_allclose(
+        steps.observation["number"], first["number"] + ended.cumsum(0), rtol=1e-6
+    )
+    np.testing.assert_array_equal(steps.observation["time"][ended], 0)
+    assert (steps.final_observation["time"][ended] > 0).all()
+    # What ends it and what led to the end are told as ever.
+    plain = roll(AutoReset(Ticket()), keys_of(8), actions)[1]
+    chex.assert_trees_all_equal(
+        (steps.reward, steps.terminated, steps.truncated, steps.success),
+        (plain.reward, plain.terminated, plain.truncated, plain.success),
+    )
+
+
+def test_a_restart_has_the_key_of_a_reset():
+    actions = np.random.default_rng(0).integers(0, 3, (12, 8))
+    chex.assert_trees_all_equal(
+        roll(AutoReset(AsReset()), keys_of(8), actions),
+        roll(AutoReset(Ticket()), keys_of(8), actions),
+    )
+
+
 def test_bad_arguments():
     with pytest.raises(ValueError, match="'banks'.*nearest is 'bank'"):
         AutoReset(Ticket(), "banks")
@@ -199,6 +237,8 @@ def test_bad_arguments():
             AutoReset(Ticket(), "bank", size)
     with pytest.raises(ValueError, match="object has no default_params, step"):
         AutoReset(object())
+    with pytest.raises(ValueError, match="'bank': in Following .*restart_env.*expected 'full'"):
+        AutoReset(Following(), "bank")
     batch = AutoReset(Ticket(), "bank")
     state, _ = batch.init(keys_of(2), Params())
     with pytest.raises(ValueError, match="make_bank"):

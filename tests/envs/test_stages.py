@@ -20,11 +20,11 @@ from helpers import QUICK
 LIMITS = (2, 3, 5)
 
 
-def staged(name="CartPole-v1", stages=None, **options):
+def staged(name="CartPole-v1", stages=None, moves="drawn", **options):
     world, params = make(name, **options)
     if stages is None:
         stages = [{"max_steps_in_episode": limit} for limit in LIMITS]
-    env = WithStages(world, params, stages)
+    env = WithStages(world, params, stages, moves)
     return env, env.default_params
 
 
@@ -158,6 +158,80 @@ def test_it_is_drawn_as_the_world_is():
         frame = render_frame(env, staged_params, state.replace(stage=jnp.int32(stage)))
         expected = render_frame(world, params.replace(length=length), state.world)
         np.testing.assert_array_equal(frame, expected)
+
+
+# Environments with stages of their own.
+
+UPS, DOWNS = np.array([0.1, 0.4, 0.5]), np.array([0.05, 0.3, 0.4])
+RUNGS = [{"up": up, "down": down} for up, down in zip(UPS, DOWNS, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("name", "stages"),
+    [
+        ("stages/climb", RUNGS),
+        ("stages/chance", [{"chance": 1 - up} for up in UPS]),
+        ("stages/pair", [{"chance": 1 - up} for up in UPS]),
+    ],
+)
+def test_an_environment_moves_at_the_end_of_its_episodes(name, stages):
+    env, params = staged(name, stages, "own")
+    start, steps = roll(env, params, 60, 64, mode="full")
+    np.testing.assert_array_equal(steps.stage[0], start.world.stage)
+    ended, stage = (steps.terminated | steps.truncated)[:-1], steps.stage[:-1]
+    if name == "stages/climb":  # by the stage that the episode was of
+        score = steps.final_observation[:-1, :, 0]
+        move = (score > UPS[stage]).astype(int) - (score < DOWNS[stage])
+    else:
+        move = np.where(steps.success[:-1], 1, -1)
+    wanted, following = stage + np.where(ended, move, 0), steps.stage[1:]
+    through = wanted == 3
+    np.testing.assert_array_equal(following[~through], np.maximum(wanted, 0)[~through])
+    # Who is through plays any stage.
+    shares = np.bincount(following[through], minlength=3) / through.sum()
+    assert through.sum() > 200
+    np.testing.assert_allclose(shares, 1 / 3, atol=0.1)
+    assert (wanted == -1).any() and (move[ended] == 1).any() and (move[ended] == -1).any()
+    assert (move[ended] == 0).any() == (name == "stages/climb")
+    assert steps.stage.dtype == np.int32
+
+
+def test_an_environment_starts_where_the_probabilities_say():
+    env, params = staged("stages/climb", RUNGS, "own")
+    params = params.replace(probabilities=np.array([0.25, 0.75, 0.0], np.float32))
+    start, _ = roll(env, params, 1, 4000, mode="full")
+    shares = np.bincount(start.world.stage, minlength=3) / 4000
+    np.testing.assert_allclose(shares, [0.25, 0.75, 0], atol=0.03)
+
+
+@pytest.mark.parametrize("moves", ["own", "drawn", None])
+def test_a_worlds_own_restart_keeps_what_it_keeps(moves):
+    world, params = make("stages/climb")
+    if moves is not None:
+        world, params = staged("stages/climb", RUNGS, moves)
+    _, steps = roll(world, params, 40, 32, mode="full")
+    assert (steps.group == steps.group[0]).all() and set(np.unique(steps.group)) == {0, 1, 2}
+    ended = steps.terminated | steps.truncated
+    np.testing.assert_array_equal(steps.observation[..., 1], ended.cumsum(0))
+    if moves == "drawn":
+        following, before = steps.stage[1:][ended[:-1]], steps.stage[:-1][ended[:-1]]
+        assert abs(np.corrcoef(following, before)[0, 1]) < 0.15
+
+
+def test_bad_moves_are_told_in_one_line():
+    for name, moves, message in (
+        (
+            "CartPole-v1",
+            "own",
+            "CartPole.* has neither stage_move nor info.'success'.*expected either",
+        ),
+        ("CartPole-v1", "owm", "moves 'owm': expected one of drawn, own; nearest is 'own'"),
+    ):
+        with pytest.raises(ValueError, match=message) as error:
+            staged(name, moves=moves)
+        assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match="reset mode 'bank': in Chance an episode depends"):
+        AutoReset(staged("stages/chance", [{}], "own")[0], "bank")
 
 
 @pytest.mark.parametrize(

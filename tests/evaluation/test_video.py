@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import stage_worlds  # noqa: F401  (registers the worlds)
 from envs_jax.autoreset import AutoReset
 from rljax.core.config import merge
 from rljax.core.errors import UserError
 from rljax.evaluation import video
 from rljax.evaluation.policy import Policy
 from rljax.training.build import make_algorithm, make_env
-from rljax.training.config import Config
+from rljax.training.config import Config, EnvConfig
 from tiny_runs import plain
 
 
@@ -47,6 +48,16 @@ def test_states_follow_from_each_other(cartpole: Policy) -> None:
     first, second, *_ = video._play(cartpole, AutoReset(env.env, "bank", 1), params, 3, 0, True)
     reached = [env.env.step_env(jax.random.key(0), first, action, params)[1] for action in (0, 1)]
     assert any(np.allclose(second.x_dot, state.x_dot, atol=1e-6) for state in reached)
+
+
+def test_a_world_whose_episodes_follow_from_each_other() -> None:
+    # It may have no bank of start states.
+    config = Config(env=EnvConfig(name="stages/climb", reset="full"), num_envs=4)
+    policy = _untrained(merge(config, {"ppo": {"rollout_length": 4, "minibatches": 1}}))
+    env, params = make_env(config)
+    states = video._play(policy, env, params, 1000, 0, True)
+    assert [int(state.time) for state in states] == list(range(len(states)))
+    assert {int(state.number) for state in states} == {0} and len(states) > 1
 
 
 def test_sampling_and_seeds_give_other_episodes(cartpole: Policy) -> None:
