@@ -43,6 +43,9 @@ STARTS_A_BACKEND = (
     "envs_jax.platformer.env",
     "envs_jax.pushing.env",
     "envs_jax.pushing.world",
+    "envs_jax.quadruped.env",
+    "envs_jax.quadruped.reward",
+    "envs_jax.quadruped.world",
     "envs_jax.stages",
 )
 

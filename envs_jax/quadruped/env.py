@@ -11,12 +11,11 @@ import numpy as np
 
 from envs_jax import spaces
 from envs_jax.base import Environment
-from envs_jax.quadruped import dynamics
 from envs_jax.quadruped.depth import Camera, make_camera
 from envs_jax.quadruped.engine import Body, simulate
 from envs_jax.quadruped.frames import CameraState, look, seen, start_camera
-from envs_jax.quadruped.heights import HeightMap, height_at
-from envs_jax.quadruped.kinds import KINDS
+from envs_jax.quadruped.heights import HeightMap
+from envs_jax.quadruped.measures import feet_of, ground_height, on_edge, rotation_of, wrapped
 from envs_jax.quadruped.observation import (
     PRIVILEGED_SIZE,
     PROPRIOCEPTION_SIZE,
@@ -27,7 +26,7 @@ from envs_jax.quadruped.promotion import Rule, stage_move
 from envs_jax.quadruped.reward import Step, reward_terms, total_reward
 from envs_jax.quadruped.robot import make_robot
 from envs_jax.quadruped.scan import scan, scan_grid
-from envs_jax.quadruped.terrain import COLUMNS, Terrain, make_terrain
+from envs_jax.quadruped.terrain import COLUMNS, GROUNDS, Terrain, kinds_of, make_terrain
 from envs_jax.quadruped.world import (
     QuadrupedParams,
     QuadrupedState,
@@ -35,22 +34,14 @@ from envs_jax.quadruped.world import (
     draw_command,
     randomised,
     start,
+    steered,
 )
 from envs_jax.words import check_word
 
-__all__ = ["GROUNDS", "Quadruped"]
-
-GROUNDS = {
-    "rough": ("smooth_slope", "rough_slope", "stairs_up", "stairs_down", "blocks"),
-    "parkour": ("flat", "gaps", "hurdles", "steps", "parkour"),
-    "all": tuple(COLUMNS),
-}
-"""Words for several kinds of terrain: those of legged_gym, of extreme-parkour, and all."""
+__all__ = ["Quadruped"]
 
 SUBSTEPS = 5
 """Steps of the physics in a control step."""
-_HEADING_GAIN, _MOST_YAW = 0.5, 1.0  # legged_gym's, 1/s and rad/s
-_EDGE = 0.05  # m around a foot, and m that the ground falls away within it, for an edge
 
 
 class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
@@ -73,8 +64,8 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
 
     Args:
         robot: name of one of :data:`~envs_jax.quadruped.robot.ROBOTS`.
-        ground: "flat", or kinds of terrain joined by "+": of
-            :data:`~envs_jax.quadruped.kinds.KINDS`, or a word of :data:`GROUNDS`.
+        ground: "flat", or kinds of terrain joined by "+", see
+            :func:`~envs_jax.quadruped.terrain.kinds_of`.
         levels: rows of the terrain, easiest first. cell: of its grid, m. terrain_seed: it is made
             with. roughness: factor of the courses' random unevenness.
         rewards: whose weights: "legged_gym", "extreme_parkour" or "playground".
@@ -108,7 +99,7 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
     ) -> None:
         super().__init__()
         self._robot = make_robot(robot)
-        kinds = _kinds(ground)
+        kinds = kinds_of(ground)
         if not kinds and (scan != "none" or depth):
             raise ValueError(
                 f"ground 'flat' with scan {scan!r} and depth {depth}: there is nothing to see; "
@@ -196,15 +187,15 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
             delay=state.delay,
             whole_body=self._whole_body,
         )
-        rotation = _rotation(body)
+        rotation = rotation_of(body)
         heading = jnp.arctan2(rotation[1, 0], rotation[0, 0])
-        command = self._steered(state, heading, params)
+        directed = self._directed(state, params)
+        command = steered(state.command, state.heading - heading, directed, params)
         touches = forces.feet[:, 2] > 1.0
         air_time = state.air_time + control
-        height = body.position[2] - self._ground_height(ground, body.position)
+        height = body.position[2] - ground_height(ground, body.position)
         fell = self._has_fallen(state, body, forces, rotation, height, params)
-        directed = self._directed(state, params)
-        feet, feet_speed = _feet(state.body, body, robot, control)
+        feet, feet_speed = feet_of(state.body, body, robot, control)
         terms = reward_terms(
             Step(
                 before=state.body,
@@ -212,16 +203,16 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
                 forces=forces,
                 robot=robot,
                 command=command,
-                heading_error=_wrapped(state.heading - heading),
+                heading_error=wrapped(state.heading - heading),
                 velocity=rotation.T @ body.velocity,
                 gravity=-rotation[2],
                 height=height,
-                feet_height=feet[:, 2] - robot.foot_radius - self._ground_height(ground, feet.T),
+                feet_height=feet[:, 2] - robot.foot_radius - ground_height(ground, feet.T),
                 feet_speed=feet_speed,
                 touches=touches,
                 touched=state.touched,
                 air_time=air_time,
-                on_edge=_on_edge(ground, feet),
+                on_edge=on_edge(ground, feet),
                 action=chosen,
                 last_action=state.action,
                 last_torques=state.forces.torques,
@@ -278,7 +269,7 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         params = self.default_params if params is None else params
         key = jax.random.key(0) if key is None else key
         own_key, scan_key = jax.random.split(key)
-        rotation = _rotation(state.body)
+        rotation = rotation_of(state.body)
         velocity = rotation.T @ state.body.velocity
         parts = {
             "proprioception": proprioception(
@@ -371,14 +362,6 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
             | ~jnp.isfinite(whole).all()
         )
 
-    def _steered(
-        self, state: QuadrupedState, heading: jax.Array, params: QuadrupedParams
-    ) -> jax.Array:
-        """The command, whose yaw rate turns to the heading where it is to be followed."""
-        turn = jnp.clip(_HEADING_GAIN * _wrapped(state.heading - heading), -_MOST_YAW, _MOST_YAW)
-        follows = jnp.asarray(params.follow_heading) | self._directed(state, params)
-        return state.command.at[2].set(jnp.where(follows, turn, state.command[2]))
-
     def _disturbed(
         self,
         state: QuadrupedState,
@@ -405,56 +388,7 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         if not self._depth:
             return state
         terrain, camera = cast(Terrain, params.terrain), cast(Camera, params.camera)
-        rotation, position = _rotation(state.body), state.body.position
+        rotation, position = rotation_of(state.body), state.body.position
         frames = cast(CameraState, state.camera)
         frames = look(frames, key, position, rotation, terrain.ground, camera)
         return state.replace(camera=frames)
-
-    def _ground_height(self, ground: HeightMap | None, place: jax.Array) -> jax.Array:
-        return jnp.float32(0) if ground is None else height_at(ground, place[0], place[1])
-
-
-def _kinds(ground: str) -> tuple[str, ...]:
-    """Kinds of terrain that a text names; none for "flat"."""
-    if ground == "flat":
-        return ()
-    names: list[str] = []
-    for word in ground.split("+"):
-        check_word("ground", word, (*GROUNDS, *KINDS))
-        names += GROUNDS.get(word, (word,))
-    return tuple(dict.fromkeys(names))
-
-
-def _rotation(body: Body) -> jax.Array:
-    """From the trunk's axes to the world's, [3, 3]."""
-    rows = dynamics.rotation_of(tuple(body.quaternion))
-    return jnp.stack([jnp.stack([jnp.asarray(x) for x in row]) for row in rows])
-
-
-def _feet(before: Body, body: Body, robot: Any, control: Any) -> tuple[jax.Array, jax.Array]:
-    """Where the feet are, [4, 3], m, and how fast they went along the ground, [4], m/s."""
-
-    def place(body: Body) -> jax.Array:
-        pose = dynamics.pose_of(tuple(body.quaternion), tuple(body.angles.T), robot)
-        feet, _ = dynamics.to_trunk(pose, (pose.foot, pose.foot))
-        world = dynamics.to_world(pose, feet)
-        return body.position + jnp.stack([jnp.asarray(x) for x in world], -1)
-
-    now = place(body)
-    return now, jnp.linalg.norm((now - place(before))[:, :2], axis=-1) / control
-
-
-def _on_edge(ground: HeightMap | None, feet: jax.Array) -> jax.Array:
-    """Whether the ground falls away beside a foot, bool [4]."""
-    if ground is None:
-        return jnp.zeros(4, bool)
-    x, y = feet[:, 0], feet[:, 1]
-    here = height_at(ground, x, y)
-    sides = [(_EDGE, 0.0), (-_EDGE, 0.0), (0.0, _EDGE), (0.0, -_EDGE)]
-    around = [height_at(ground, x + dx, y + dy) for dx, dy in sides]
-    return jnp.stack([here - h > _EDGE for h in around]).any(0)
-
-
-def _wrapped(angle: jax.Array) -> jax.Array:
-    """The same angle within +-pi."""
-    return (angle + jnp.pi) % (2 * jnp.pi) - jnp.pi

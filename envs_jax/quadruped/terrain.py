@@ -19,7 +19,7 @@ from envs_jax.quadruped.kinds import KINDS, tile_heights
 from envs_jax.quadruped.tiles import Grid
 from envs_jax.words import check_word
 
-__all__ = ["COLUMNS", "Terrain", "make_terrain"]
+__all__ = ["COLUMNS", "GROUNDS", "Terrain", "kinds_of", "make_terrain"]
 
 COLUMNS = {
     "flat": 2,
@@ -35,6 +35,13 @@ COLUMNS = {
 }
 """Columns of each kind by default: half are legged_gym's, in its proportions as far as ten columns
 go, half are extreme-parkour's five kinds, of which level ground is one."""
+
+GROUNDS = {
+    "rough": ("smooth_slope", "rough_slope", "stairs_up", "stairs_down", "blocks"),
+    "parkour": ("flat", "gaps", "hurdles", "steps", "parkour"),
+    "all": tuple(COLUMNS),
+}
+"""Words for several kinds: those of legged_gym, of extreme-parkour, and all."""
 
 _COARSEST = 0.2  # m, a cell; the least gap and hurdle are 0.1 m
 
@@ -59,6 +66,21 @@ class Terrain(struct.PyTreeNode):
     directed: jax.Array
     finish: jax.Array
     kinds: jax.Array
+
+
+def kinds_of(ground: str) -> tuple[str, ...]:
+    """Kinds that a text names, joined by "+": none for "flat", which is level ground without end.
+
+    Raises:
+        ValueError: for an unknown word.
+    """
+    if ground == "flat":
+        return ()
+    names: list[str] = []
+    for word in ground.split("+"):
+        check_word("ground", word, (*GROUNDS, *KINDS))
+        names += GROUNDS.get(word, (word,))
+    return tuple(dict.fromkeys(names))
 
 
 def make_terrain(

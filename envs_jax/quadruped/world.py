@@ -14,13 +14,21 @@ from envs_jax.quadruped.depth import Camera
 from envs_jax.quadruped.engine import Body, Forces
 from envs_jax.quadruped.frames import CameraState
 from envs_jax.quadruped.kinds import KINDS
+from envs_jax.quadruped.measures import wrapped
 from envs_jax.quadruped.reward import WEIGHTS, RewardParams
 from envs_jax.quadruped.robot import Robot
 from envs_jax.quadruped.terrain import Terrain
 from envs_jax.stages import draw
 from envs_jax.words import check_word
 
-__all__ = ["QuadrupedParams", "QuadrupedState", "default_params", "draw_command", "start"]
+__all__ = [
+    "QuadrupedParams",
+    "QuadrupedState",
+    "default_params",
+    "draw_command",
+    "start",
+    "steered",
+]
 
 
 @struct.dataclass(kw_only=True)
@@ -136,6 +144,7 @@ class QuadrupedState(EnvState):
 
 # How many uniform numbers an episode's start and a new command take.
 _START, _COMMAND = 33, 4
+_HEADING_GAIN, _MOST_YAW = 0.5, 1.0  # legged_gym's, 1/s and rad/s
 
 
 def default_params(
@@ -180,6 +189,22 @@ def draw_command(
     yaw = between(shares[2], params.command_yaw, scale)
     command = jnp.append(jnp.where(directed, course, planar), yaw)
     return command, jnp.where(directed, 0.0, jnp.pi * (2 * shares[3] - 1))
+
+
+def steered(
+    command: jax.Array, turn: jax.Array, directed: jax.Array, params: QuadrupedParams
+) -> jax.Array:
+    """The command, whose yaw rate turns to the heading where that is to be followed.
+
+    Args:
+        command: [3].
+        turn: rad, from where the robot points to the heading.
+        directed: whether the ground is a course.
+        params: of the world.
+    """
+    rate = jnp.clip(_HEADING_GAIN * wrapped(turn), -_MOST_YAW, _MOST_YAW)
+    follows = jnp.asarray(params.follow_heading) | directed
+    return command.at[2].set(jnp.where(follows, rate, command[2]))
 
 
 def start(

@@ -15,7 +15,7 @@ def quadruped_flat() -> Config:
     params: dict[str, Any] = {"whole_body": False}
     return Config(
         name="quadruped_flat",
-        env=EnvConfig(name="Quadruped-v1", params=params, random_phase=True),
+        env=EnvConfig(name="Quadruped-v1", params=params, reset="full", random_phase=True),
         total_steps=10_000_000,
         num_envs=512,
         network=NetworkConfig(

@@ -1,0 +1,55 @@
+"""What is measured of a robot beside its state: where its feet are, and the ground below it."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from envs_jax.quadruped import dynamics
+from envs_jax.quadruped.heights import HeightMap, height_at
+from envs_jax.quadruped.robot import Robot
+from envs_jax.quadruped.timestep import Body
+
+__all__ = ["feet_of", "ground_height", "on_edge", "rotation_of", "wrapped"]
+
+_EDGE = 0.05  # m around a foot, and m that the ground falls away within it, for an edge
+
+
+def rotation_of(body: Body) -> jax.Array:
+    """From the trunk's axes to the world's, [3, 3]."""
+    rows = dynamics.rotation_of(tuple(body.quaternion))
+    return jnp.stack([jnp.stack([jnp.asarray(x) for x in row]) for row in rows])
+
+
+def feet_of(before: Body, body: Body, robot: Robot, control: Any) -> tuple[jax.Array, jax.Array]:
+    """Where the feet are, [4, 3], m, and how fast they went along the ground, [4], m/s."""
+
+    def place(body: Body) -> jax.Array:
+        pose = dynamics.pose_of(tuple(body.quaternion), tuple(body.angles.T), robot)
+        feet, _ = dynamics.to_trunk(pose, (pose.foot, pose.foot))
+        world = dynamics.to_world(pose, feet)
+        return body.position + jnp.stack([jnp.asarray(x) for x in world], -1)
+
+    now = place(body)
+    return now, jnp.linalg.norm((now - place(before))[:, :2], axis=-1) / control
+
+
+def on_edge(ground: HeightMap | None, feet: jax.Array) -> jax.Array:
+    """Whether the ground falls away beside a foot, bool [4]."""
+    if ground is None:
+        return jnp.zeros(4, bool)
+    x, y = feet[:, 0], feet[:, 1]
+    here = height_at(ground, x, y)
+    sides = [(_EDGE, 0.0), (-_EDGE, 0.0), (0.0, _EDGE), (0.0, -_EDGE)]
+    around = [height_at(ground, x + dx, y + dy) for dx, dy in sides]
+    return jnp.stack([here - h > _EDGE for h in around]).any(0)
+
+
+def wrapped(angle: jax.Array) -> jax.Array:
+    """The same angle within +-pi."""
+    return (angle + jnp.pi) % (2 * jnp.pi) - jnp.pi
+
+
+def ground_height(ground: HeightMap | None, place: jax.Array) -> jax.Array:
+    """Height of the ground below places [2 or more, ...], of which the first two are x and y, m."""
+    return jnp.float32(0) if ground is None else height_at(ground, place[0], place[1])
