@@ -61,6 +61,7 @@ class Step(NamedTuple):
         success: bool ``[B]``, valid where the episode ended; None for worlds without the notion.
         stage, group: int32 ``[B]``, of the episode that was stepped (:mod:`envs_jax.stages`); None
             for worlds without.
+        metrics: by name, float32 ``[B]``, what else the world tells of the step; None for nothing.
     """
 
     observation: chex.ArrayTree
@@ -71,6 +72,7 @@ class Step(NamedTuple):
     success: jax.Array | None
     stage: jax.Array | None = None
     group: jax.Array | None = None
+    metrics: dict[str, jax.Array] | None = None
 
 
 class AutoReset:
@@ -278,6 +280,7 @@ class AutoReset:
                 Start(final_observation, world),
             )
         success, stage, group = (info.get(name) for name in ("success", "stage", "group"))
+        metrics = info.get("metrics")
         step = Step(
             observation=following.observation,
             final_observation=final_observation,
@@ -287,6 +290,9 @@ class AutoReset:
             success=None if success is None else jnp.asarray(success).astype(jnp.bool),
             stage=None if stage is None else jnp.asarray(stage).astype(jnp.int32),
             group=None if group is None else jnp.asarray(group).astype(jnp.int32),
+            metrics=None
+            if metrics is None
+            else {name: jnp.asarray(x).astype(jnp.float32) for name, x in metrics.items()},
         )
         return following.world, step
 

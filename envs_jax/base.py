@@ -12,6 +12,8 @@ Conventions on top of gymnax:
 
 * ``info["success"]`` (bool scalar), where a world has a goal: was this episode a success? Read at
   the episode's last step only.
+* ``info["metrics"]`` (a dict of float scalars), where a world tells more of a step than the reward:
+  its terms, say, or errors. Means of them are logged.
 * a dict observation may have the reserved parts :data:`envs_jax.spaces.ACTION_MASK` and
   :data:`envs_jax.spaces.PRIVILEGED`.
 * ``restart_env(key, state, params) -> (observation, state)``, where an episode depends on the one

@@ -237,14 +237,14 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
             tracked=state.tracked + terms["track_velocity"],
         )
         success = self._has_succeeded(following, fell, params)
-        metrics = {f"reward/{name}": value / control for name, value in given.items()}
+        metrics = {f"reward_{name}": value / control for name, value in given.items()}
         metrics |= {
-            "world/velocity_error": jnp.linalg.norm(command[:2] - (rotation.T @ body.velocity)[:2]),
-            "world/yaw_rate_error": jnp.abs(command[2] - body.spin[2]),
-            "world/track_velocity": terms["track_velocity"],
-            "world/track_yaw": terms["track_yaw"],
-            "world/falls": fell.astype(jnp.float32),
-            "world/level": state.level.astype(jnp.float32),
+            "velocity_error": jnp.linalg.norm(command[:2] - (rotation.T @ body.velocity)[:2]),
+            "yaw_rate_error": jnp.abs(command[2] - body.spin[2]),
+            "track_velocity": terms["track_velocity"],
+            "track_yaw": terms["track_yaw"],
+            "falls": fell.astype(jnp.float32),
+            "level": state.level.astype(jnp.float32),
         }
         following = self._disturbed(following, (push_key, command_key), directed, params)
         following = self._looked(following, camera_key, params)

@@ -36,12 +36,14 @@ class Rollout(struct.PyTreeNode):
         carries: recurrent states at the start of each chunk of ``bptt_length`` steps,
             leaves [T / bptt_length, B, n].
         episodes: [T, B].
+        told: by name, float32 [T]: means over environments of what the world tells of its steps.
     """
 
     transitions: Transition
     last_value: jax.Array
     carries: Any
     episodes: EpisodeTotals
+    told: dict[str, jax.Array]
 
 
 def start_actors(
@@ -154,7 +156,8 @@ def collect(
             episode_length=jnp.where(ended, 0, steps),
             counts=actors.counts | ended,
         )
-        return actors, (transition, episodes)
+        told = {name: value.mean() for name, value in (result.metrics or {}).items()}
+        return actors, (transition, episodes, told)
 
     def chunk(actors: Actors, inputs: Any) -> tuple[Actors, Any]:
         carry = actors.carry
@@ -171,9 +174,11 @@ def collect(
     else:
         actors, outputs = jax.lax.scan(chunk, actors, inputs)
     carries, steps = outputs
-    transitions, episodes = jax.tree.map(lambda x: x.reshape((length, size) + x.shape[3:]), steps)
+    *each, told = steps
+    transitions, episodes = jax.tree.map(lambda x: x.reshape((length, size) + x.shape[3:]), each)
+    told = jax.tree.map(jnp.ravel, told)
     last_value = values(actors.carry, actors.observation, actors.reset)
-    return actors, Rollout(transitions, last_value, carries, episodes)
+    return actors, Rollout(transitions, last_value, carries, episodes, told)
 
 
 def next_values(rollout: Rollout) -> jax.Array:
