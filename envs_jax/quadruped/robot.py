@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from flax import struct
 
+from envs_jax.quadruped.models import ROBOTS
 from envs_jax.words import check_word
 
 __all__ = ["ROBOTS", "Ground", "Robot", "make_robot"]
@@ -58,7 +59,8 @@ class Robot(struct.PyTreeNode):
         torque_limit: [3], N m.
         foot_radius, knee_radius: m.
         ground: see :class:`Ground`.
-        home: [4, 3], joint angles to stand with, rad. height: of the trunk then, m.
+        home: [4, 3], joint angles to stand with, rad. height: of the trunk then, its
+            feet just touching the ground, m.
     """
 
     trunk_mass: Any
@@ -89,21 +91,18 @@ class Robot(struct.PyTreeNode):
 
 
 def make_robot(name: str = "go1", **changes: Any) -> Robot:
-    """A robot by name, with some fields changed.
+    """A robot by name, with some fields changed; `ground` is changed by a mapping of its fields.
+
+    `height` is what the other fields make it, unless it is given.
 
     Raises:
         ValueError: for an unknown name or field, a value of another shape, masses, lengths or
             limits that no robot can have.
     """
     check_word("robot", name, tuple(ROBOTS))
-    robot = _mirrored(ROBOTS[name])
-    for field, value in changes.items():
-        check_word("robot field", field, tuple(robot.__dataclass_fields__))
-        old = np.asarray(getattr(robot, field))
-        new = np.asarray(value, np.float32)
-        if field == "ground" or new.shape != old.shape:
-            raise ValueError(f"robot {field}: shape {new.shape}, expected {old.shape}")
-        robot = robot.replace(**{field: new})
+    robot = _changed("robot", _mirrored(ROBOTS[name]), changes)
+    if "height" not in changes:
+        robot = robot.replace(height=_standing_height(robot))
     check_robot(robot)
     return robot
 
@@ -114,10 +113,18 @@ def check_robot(robot: Robot) -> None:
     Raises:
         ValueError: with the field, its value and what is expected.
     """
-    for name in ("trunk_mass", "link_mass", "torque_limit", "armature"):
-        value = np.asarray(getattr(robot, name))
-        if not (np.isfinite(value) & (value > 0)).all():
+    numbers = {**vars(robot), **{f"ground {k}": v for k, v in vars(robot.ground).items()}}
+    del numbers["ground"]
+    for name, value in numbers.items():
+        value = np.asarray(value)
+        if not np.isfinite(value).all():
+            raise ValueError(f"robot {name} {value[~np.isfinite(value)][0]:g}: expected finite")
+        if name in _POSITIVE and not (value > 0).all():
             raise ValueError(f"robot {name} {value.min():g}: expected numbers above 0")
+        if name in _AT_LEAST_0 and not (value >= 0).all():
+            raise ValueError(f"robot {name} {value.min():g}: expected numbers of at least 0")
+    _check_inertia("trunk_inertia", np.asarray(robot.trunk_inertia))
+    _check_inertia("link_inertia", np.asarray(robot.link_inertia))
     lower, upper = np.asarray(robot.lower), np.asarray(robot.upper)
     wrong = np.argwhere(~(lower < upper))
     if len(wrong):
@@ -127,8 +134,63 @@ def check_robot(robot: Robot) -> None:
             f"{upper[leg, joint]:g}; expected the lower one first"
         )
     home = np.asarray(robot.home)
-    if not ((home >= lower) & (home <= upper)).all():
-        raise ValueError("robot home: a joint is beyond its limits; expected all within")
+    wrong = np.argwhere(~((home >= lower) & (home <= upper)))
+    if len(wrong):
+        leg, joint = wrong[0]
+        raise ValueError(
+            f"robot home of leg {leg}, joint {joint}: {home[leg, joint]:g}; expected within "
+            f"{lower[leg, joint]:g} to {upper[leg, joint]:g}"
+        )
+
+
+def _changed(owner: str, old: Any, changes: Mapping[str, Any]) -> Any:
+    """Some fields of a robot or of its ground replaced, by arrays of the same shapes."""
+    new = {}
+    for field, value in changes.items():
+        check_word(f"{owner} field", field, tuple(old.__dataclass_fields__))
+        before = getattr(old, field)
+        if isinstance(before, Ground):
+            fields = vars(value) if isinstance(value, Ground) else value
+            if not isinstance(fields, Mapping):
+                raise ValueError(f"{owner} {field} {value!r}: expected a mapping of its fields")
+            new[field] = _changed(f"{owner} {field}", before, fields)
+            continue
+        try:
+            new[field] = np.asarray(value, np.float32)
+        except (TypeError, ValueError):
+            raise ValueError(f"{owner} {field} {value!r}: expected numbers") from None
+        if new[field].shape != before.shape:
+            shape = new[field].shape
+            raise ValueError(f"{owner} {field}: shape {shape}, expected {before.shape}")
+    return old.replace(**new)
+
+
+def _check_inertia(name: str, inertia: np.ndarray) -> None:
+    """Refuse a tensor ``[..., 6]`` that no distribution of mass has."""
+    xx, yy, zz, xy, xz, yz = np.moveaxis(inertia.astype(np.float64), -1, 0)
+    rows = [np.stack(row, -1) for row in ((xx, xy, xz), (xy, yy, yz), (xz, yz, zz))]
+    moments = np.linalg.eigvalsh(np.stack(rows, -2)).reshape(-1, 3)
+    # Moments are sums of the squares of two coordinates each; published ones are rounded.
+    wrong = (moments[:, 0] <= 0) | (moments[:, 2] > 1.01 * (moments[:, 0] + moments[:, 1]))
+    if wrong.any():
+        a, b, c = moments[wrong][0]
+        raise ValueError(
+            f"robot {name}: moments {a:g}, {b:g}, {c:g}; expected above 0 and none greater than "
+            "the sum of the others"
+        )
+
+
+def _standing_height(robot: Robot) -> np.ndarray:
+    """Height of the trunk when the lowest foot just touches level ground, m."""
+    abduction, hip, knee = np.asarray(robot.home).T
+
+    def z_of(angle: np.ndarray, v: np.ndarray) -> np.ndarray:
+        return np.cos(angle) * v[:, 2] - np.sin(angle) * v[:, 0]
+
+    side = robot.thigh[:, 1] + robot.knee[:, 1] + robot.foot[:, 1]
+    drop = robot.thigh[:, 2] + z_of(hip, robot.knee) + z_of(hip + knee, robot.foot)
+    feet = robot.hip[:, 2] + np.sin(abduction) * side + np.cos(abduction) * drop
+    return np.asarray(robot.foot_radius - feet.min(), np.float32)
 
 
 def _mirrored(one: Mapping[str, Any]) -> Robot:
@@ -147,12 +209,14 @@ def _mirrored(one: Mapping[str, Any]) -> Robot:
     )  # of xy, xz and yz
     inertia = np.concatenate([np.ones((4, 3, 3), np.float32), products], -1)
     turns = np.stack([_LEFT, bend, bend], -1)  # mirrored joints turn the other way
-    ends = turns[..., None] * np.asarray(one["limits"], np.float32)  # [4, 3, 2]
+    limits = np.broadcast_to(np.asarray(one["limits"], np.float32), (2, 3, 2))  # front and rear
+    ends = turns[..., None] * limits[(_FRONT < 0).astype(int)]  # [4, 3, 2]
     number = {name: np.float32(one[name]) for name in _NUMBERS}
     vector = {name: np.asarray(one[name], np.float32) for name in _VECTORS}
     return Robot(
         **number,
         **vector,
+        height=np.float32(0.0),
         hip=offsets("hip", signs),
         thigh=offsets("thigh", signs),
         knee=offsets("knee", below),
@@ -169,7 +233,7 @@ def _mirrored(one: Mapping[str, Any]) -> Robot:
     )
 
 
-_NUMBERS = ("trunk_mass", "limit_stiffness", "foot_radius", "knee_radius", "height")
+_NUMBERS = ("trunk_mass", "limit_stiffness", "foot_radius", "knee_radius")
 _VECTORS = (
     "trunk_com",
     "trunk_inertia",
@@ -181,43 +245,24 @@ _VECTORS = (
     "damping",
     "torque_limit",
 )
-_GROUND = {"stiffness": 8000.0, "damping": 60.0, "friction": 0.6, "slip": 0.01, "depth": 0.03}
-
-_GO1: dict[str, Any] = {
-    "trunk_mass": 5.204,
-    "trunk_com": (0.0223, 0.002, -0.0005),
-    "trunk_inertia": (0.0168, 0.063, 0.0717, 0.0, 0.0, 0.0),
-    "trunk_size": (0.188, 0.0935, 0.057),
-    "hip": (0.1881, 0.04675, 0.0),
-    "thigh": (0.0, 0.08, 0.0),
-    "knee": (0.0, 0.0, -0.213),
-    "foot": (0.0, 0.0, -0.213),
-    "link_mass": (0.68, 1.009, 0.1959),
-    "link_com": (
-        (-0.0049, -0.0076, 0.0),
-        (-0.003, -0.0193, -0.0305),
-        (0.0043, 0.0, -0.1462),
-    ),
-    "link_inertia": (
-        (0.00040, 0.00073, 0.00047, 0.0, 0.0, 0.0),
-        (0.0046, 0.0048, 0.0007, 0.0, 0.0, 0.0),
-        (0.0015, 0.0015, 0.00004, 0.0, 0.0, 0.0),
-    ),
-    "armature": (0.005, 0.005, 0.005),
-    "joint_damping": (0.0, 0.0, 0.0),
-    "joint_friction": (0.3, 0.3, 1.0),
-    "limits": ((-0.863, 0.863), (-0.686, 4.501), (-2.818, -0.888)),
-    "limit_stiffness": 300.0,
-    "stiffness": (35.0, 35.0, 35.0),
-    "damping": (0.5, 0.5, 0.5),
-    "torque_limit": (23.7, 23.7, 35.55),
-    "foot_radius": 0.023,
-    "knee_radius": 0.03,
-    "ground": _GROUND,
-    "home": (-0.1, 0.9, -1.8),
-    "height": 0.278,
-    "knees_inward": False,
-}
-
-ROBOTS: dict[str, Mapping[str, Any]] = {"go1": _GO1}
-"""By name, the numbers of the front left leg and of the trunk."""
+_POSITIVE = (
+    "trunk_mass",
+    "link_mass",
+    "armature",
+    "torque_limit",
+    "foot_radius",
+    "ground stiffness",
+    "ground slip",
+    "ground depth",
+)
+_AT_LEAST_0 = (
+    "trunk_size",
+    "joint_damping",
+    "joint_friction",
+    "limit_stiffness",
+    "stiffness",
+    "damping",
+    "knee_radius",
+    "ground damping",
+    "ground friction",
+)
