@@ -1,0 +1,122 @@
+"""Scandots: the ground's height at points around the robot, as a privileged observation."""
+
+import dataclasses
+import math
+from types import MappingProxyType
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from envs_jax.quadruped.heights import HeightMap, height_at
+from envs_jax.words import check_word
+
+__all__ = ["SCAN_GRIDS", "ScanGrid", "scan", "scan_grid"]
+
+
+@dataclasses.dataclass(frozen=True)
+class ScanGrid:
+    """Where heights are read: every `x` with every `y`, in the frame of the robot's heading.
+
+    Attributes:
+        x: forward of the trunk's origin, m.
+        y: to its left, m.
+        offset: height of the trunk above ground that reads 0, m.
+
+    Raises:
+        ValueError: an axis is empty, or a number is not finite.
+    """
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    offset: float
+
+    def __post_init__(self) -> None:
+        for name, axis in (("x", self.x), ("y", self.y), ("offset", (self.offset,))):
+            if not axis or not all(map(math.isfinite, axis)):
+                raise ValueError(f"scan grid's {name} {axis}: expected one finite number or more")
+
+    @property
+    def size(self) -> int:
+        """Number of points."""
+        return len(self.x) * len(self.y)
+
+
+def _even(first: float, last: float, gap: float) -> tuple[float, ...]:
+    count = round((last - first) / gap) + 1
+    return tuple(round(first + gap * i, 6) for i in range(count))
+
+
+# "parkour": 12 x 11 points of extreme-parkour; "rough": 17 x 11 points of legged_gym.
+SCAN_GRIDS = MappingProxyType(
+    {
+        "parkour": ScanGrid(_even(-0.45, 1.2, 0.15), _even(-0.75, 0.75, 0.15), 0.3),
+        "rough": ScanGrid(_even(-0.8, 0.8, 0.1), _even(-0.5, 0.5, 0.1), 0.5),
+    }
+)
+
+
+def scan_grid(name: str) -> ScanGrid:
+    """The grid of that name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    check_word("scan grid", name, SCAN_GRIDS)
+    return SCAN_GRIDS[name]
+
+
+def scan(
+    ground: HeightMap,
+    position: jax.Array,
+    rotation: jax.Array,
+    grid: ScanGrid | str = "parkour",
+    *,
+    offset: jax.Array | float | None = None,
+    scale: jax.Array | float = 1.0,
+    noise: jax.Array | float = 0.1,
+    draws: jax.Array | None = None,
+) -> jax.Array:
+    """How far the ground is below a robot, ``scale * (clip(z - offset - h, -1, 1) + noise)``.
+
+    Beyond the map's edge the ground is as high as at it.
+
+    Source: `_get_heights` of legged_gym and extreme-parkour. legged_gym scales by 5.
+
+    Args:
+        ground: the map.
+        position: float32 ``[3]``, of the trunk's origin, m.
+        rotation: float32 ``[3, 3]``, from the trunk's axes to the world's. Of it the heading of
+            the forward axis alone matters; it must not point straight up or down.
+        grid: the points, or the name of one of `SCAN_GRIDS`.
+        offset: m; the grid's own unless given.
+        scale: of the result.
+        noise: each point is off by a uniform number up to this, m, if there are `draws`.
+        draws: float32 ``[grid.size]``, uniform in [0, 1); or a key to draw them from.
+
+    Returns:
+        float32 ``[grid.size]``, point ``(x[i], y[j])`` at ``i * len(grid.y) + j``.
+
+    Raises:
+        ValueError: there is no grid of that name.
+    """
+    grid = scan_grid(grid) if isinstance(grid, str) else grid
+    x = np.repeat(np.asarray(grid.x, np.float32), len(grid.y))
+    y = np.tile(np.asarray(grid.y, np.float32), len(grid.x))
+    forward = rotation[:2, 0] * jax.lax.rsqrt(jnp.sum(rotation[:2, 0] ** 2))
+    height = height_at(
+        ground,
+        position[0] + forward[0] * x - forward[1] * y,
+        position[1] + forward[1] * x + forward[0] * y,
+    )
+    offset = grid.offset if offset is None else offset
+    below = jnp.clip(position[2] - offset - height, -1.0, 1.0)
+    if draws is not None:
+        below += noise * (2.0 * _uniform(draws, grid.size) - 1.0)
+    return scale * below
+
+
+def _uniform(draws: jax.Array, size: int) -> jax.Array:
+    if jnp.issubdtype(draws.dtype, jnp.floating):
+        return draws
+    return jax.random.uniform(draws, (size,))
