@@ -10,7 +10,7 @@ import yaml
 from experiments.cli import print_table
 from rljax.core.config import diff, to_dict
 from rljax.training.config import Config
-from rljax.training.presets import available, describe, preset
+from rljax.training.presets import available, describe, preset, scales
 
 
 def list_presets() -> None:
@@ -29,10 +29,11 @@ def describe_preset(name: str) -> None:
     from rljax.training.build import make_program
     from rljax.training.estimate import parameter_count
 
-    config = preset(name)
+    config, sizes = preset(name), scales(name)
     prepare()
     count = parameter_count(make_program(config, local_devices(1)))
-    print(f"{describe(name)}\n\n{_yaml(config)}\n{count:,} parameters")
+    others = f"scales: {', '.join(sizes)}; this is {sizes[0]}\n\n" if sizes else ""
+    print(f"{describe(name)}\n\n{others}{_yaml(config)}\n{count:,} parameters")
 
 
 def dry_run(base: Config | None, config: Config) -> dict[str, Any]:

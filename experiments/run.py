@@ -23,6 +23,7 @@ _HELP = f"""Train an agent, and leave a run folder.
 
   run.py --preset cartpole_ppo                       a run as it was measured
   run.py --preset cartpole_ppo --total-steps 2e6 --ppo.learning_rate 3e-4
+  run.py --preset quadruped_rough --scale full       the same task, with a budget for a GPU
   run.py --config mine.yaml                          a file with the fields below, nested;
                                                      "preset: NAME" in it says what it changes
   run.py --resume runs/cartpole_ppo-s0-20260101      go on with a run
@@ -38,6 +39,7 @@ def _parser() -> Parser:
     parser = Parser(_HELP)
     add = parser.add_argument
     add("--preset", metavar="NAME", help="what to start from, see --list")
+    add("--scale", metavar="NAME", help="size of the preset's budget, where it has several")
     add("--config", metavar="FILE", help="YAML file with some or all fields")
     add("--run-dir", metavar="DIR", help="run folder (default: a new one under runs/)")
     add(
@@ -93,8 +95,8 @@ def main(argv: list[str]) -> int:
 def _help_config(parser: Parser, argv: list[str]) -> Any:
     """What the table of fields shows as defaults: those of the preset, if one is named."""
     rest = [word for word in argv if word not in ("-h", "--help")]
-    name = parser.parse_known_args(rest)[0].preset
-    return preset(name) if name else Config
+    known = parser.parse_known_args(rest)[0]
+    return preset(known.preset, known.scale) if known.preset else Config
 
 
 def _resolve(
@@ -106,8 +108,10 @@ def _resolve(
     name = options.preset or file.get("preset")
     values = merge_dicts({k: v for k, v in file.items() if k != "preset"}, overrides)
     if name is not None:
-        base = preset(str(name))
+        base = preset(str(name), options.scale)
         return base, merge(base, values), run_dir, resume
+    if options.scale is not None:
+        raise UserError(f"--scale {options.scale} needs a --preset")
     if resume:
         assert run_dir is not None
         base = RunFolder.open(run_dir).read_config()

@@ -15,6 +15,7 @@ from envs_jax.quadruped.depth import Camera, make_camera
 from envs_jax.quadruped.engine import Body, simulate
 from envs_jax.quadruped.frames import CameraState, look, seen, start_camera
 from envs_jax.quadruped.heights import HeightMap
+from envs_jax.quadruped.kinds import KINDS
 from envs_jax.quadruped.measures import feet_of, ground_height, on_edge, rotation_of, wrapped
 from envs_jax.quadruped.observation import (
     PRIVILEGED_SIZE,
@@ -128,6 +129,11 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
     def name(self) -> str:
         """The registered id."""
         return "Quadruped-v1"
+
+    @property
+    def group_names(self) -> tuple[str, ...]:
+        """Kinds of terrain, by ``info["group"]``."""
+        return tuple(KINDS)
 
     @functools.cached_property
     def default_params(self) -> QuadrupedParams:
@@ -248,9 +254,8 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         }
         following = self._disturbed(following, (push_key, command_key), directed, params)
         following = self._looked(following, camera_key, params)
-        info = {"success": success, "metrics": metrics}
-        if params.terrain is not None:
-            info["group"] = jnp.asarray(params.terrain.kinds)[state.column]
+        kinds = jnp.zeros(1, jnp.int32) if params.terrain is None else params.terrain.kinds
+        info = {"success": success, "group": jnp.asarray(kinds)[state.column], "metrics": metrics}
         observation = self.get_obs(following, params, observe_key)
         return observation, following, reward, fell, info
 

@@ -157,10 +157,8 @@ def default_params(
     """
     check_word("rewards", rewards, tuple(WEIGHTS))
     weights: dict[str, Any] = {f"weight_{n}": value for n, value in WEIGHTS[rewards].items()}
-    probabilities = None
-    if terrain is not None:
-        kinds = np.asarray(terrain.kinds)
-        probabilities = np.bincount(kinds, minlength=len(KINDS)).astype(np.float32)
+    kinds = np.zeros(1, int) if terrain is None else np.asarray(terrain.kinds)
+    probabilities = np.bincount(kinds, minlength=len(KINDS)).astype(np.float32)
     return QuadrupedParams(
         robot=robot,
         terrain=terrain,

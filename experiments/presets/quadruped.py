@@ -1,29 +1,46 @@
 """The quadruped: walking on level ground, over rough terrain and over courses, from scan or depth.
 
-Numbers follow legged_gym and rsl_rl (arXiv 2109.11978), and extreme-parkour (arXiv 2309.14341).
+Numbers follow legged_gym and rsl_rl (arXiv 2109.11978) and extreme-parkour (arXiv 2309.14341). Each
+preset comes in two scales of one task: "tiny" for minutes on a few CPU cores, "full" for a GPU.
 """
 
-from typing import Any
+import dataclasses
+from typing import Any, Literal
 
 from rljax.algorithms.ppo_config import PPOConfig
+from rljax.control import CurriculumConfig, Stage
+from rljax.core.config import FrozenDict
 from rljax.networks.config import NetworkConfig
-from rljax.training.config import Config, EnvConfig, EvaluationConfig
+from rljax.training.config import CheckpointConfig, Config, EnvConfig, EvaluationConfig
+
+Scale = Literal["tiny", "full"]
+
+_LEVELS = 10
+_START_UP_TO = 5  # legged_gym's hardest level to start on
+
+# Terrain of half the resolution is made and looked up in a quarter of the memory.
+_TINY_TERRAIN: dict[str, Any] = {"cell": 0.1}
 
 
-def quadruped_flat() -> Config:
-    """Quadruped-v1 on level ground: follow commanded velocities, with a GRU of 64."""
-    params: dict[str, Any] = {"whole_body": False}
+def _config(
+    name: str, scale: Scale, tiny_steps: int, full_steps: int, params: dict[str, Any]
+) -> Config:
+    tiny = scale == "tiny"
+    width = 64 if tiny else 256
     return Config(
-        name="quadruped_flat",
+        name=name,
         env=EnvConfig(name="Quadruped-v1", params=params, reset="full", random_phase=True),
-        total_steps=10_000_000,
-        num_envs=512,
+        total_steps=tiny_steps if tiny else full_steps,
+        num_envs=512 if tiny else 4096,
         network=NetworkConfig(
-            hidden_sizes=(64,),
+            encoders=FrozenDict({"scan": (64, 32) if tiny else (128, 64, 32)})
+            if params.get("scan", "none") != "none"
+            else FrozenDict(),
+            hidden_sizes=(width,),
             activation="elu",
             core="gru",
-            core_size=64,
-            head_sizes=(64,),
+            core_size=width,
+            head_sizes=(width,) if tiny else (256, 128),
             skip_core=True,
             initial_std=0.8,
             scale_actions=False,
@@ -35,14 +52,69 @@ def quadruped_flat() -> Config:
             minibatches=4,
             learning_rate=1e-3,
             schedule="adaptive_kl",
+            weight_decay=0.0 if tiny else 1e-4,
             max_grad_norm=1.0,
             value_clip=0.2,
             value_coefficient=1.0,
             entropy_coefficient=0.005,
             normalise_advantages="batch",
         ),
+        checkpoint=CheckpointConfig(every=1_000_000),
         evaluation=EvaluationConfig(episodes=64),
     )
 
 
-PRESETS = {preset.__name__: preset for preset in (quadruped_flat,)}
+def _levels() -> CurriculumConfig:
+    """Every environment goes up and down the rows of the terrain by itself."""
+    return CurriculumConfig(
+        scope="environment",
+        stages=tuple(
+            Stage(name=f"level{i}", params=FrozenDict({"level": i})) for i in range(_LEVELS)
+        ),
+        start_up_to=f"level{_START_UP_TO}",
+    )
+
+
+def quadruped_flat(scale: Scale = "tiny") -> Config:
+    """Quadruped-v1 on level ground: follow commanded velocities."""
+    params: dict[str, Any] = {"whole_body": False}
+    return _config("quadruped_flat", scale, 10_000_000, 200_000_000, params)
+
+
+def quadruped_rough(scale: Scale = "tiny") -> Config:
+    """Quadruped-v1 on slopes, stairs and blocks, with a height scan; levels go up with success."""
+    params: dict[str, Any] = {
+        "ground": "rough",
+        "scan": "rough",
+        "privileged": True,
+        "command_x": (0.3, 1.0),
+        "command_y": (-0.2, 0.2),
+        "follow_heading": True,
+        **(_TINY_TERRAIN if scale == "tiny" else {}),
+    }
+    config = _config("quadruped_rough", scale, 30_000_000, 400_000_000, params)
+    return dataclasses.replace(config, curriculum=_levels())
+
+
+def quadruped_parkour(scale: Scale = "tiny") -> Config:
+    """Quadruped-v1 on courses with gaps, hurdles, high steps and tilted stones, with a scan."""
+    config = _config("quadruped_parkour", scale, 30_000_000, 1_500_000_000, _course(scale))
+    return dataclasses.replace(config, curriculum=_levels())
+
+
+def _course(scale: Scale) -> dict[str, Any]:
+    return {
+        "ground": "parkour",
+        "scan": "parkour",
+        "rewards": "extreme_parkour",
+        "promotion": "extreme_parkour",
+        "velocity": False,
+        "privileged": True,
+        "roughness": 0.0 if scale == "tiny" else 1.0,
+        **(_TINY_TERRAIN if scale == "tiny" else {}),
+    }
+
+
+PRESETS = {
+    preset.__name__: preset for preset in (quadruped_flat, quadruped_rough, quadruped_parkour)
+}

@@ -1,7 +1,8 @@
 """Presets by name.
 
-A preset is a Python function without arguments that returns a :class:`Config`.  Modules offer
-theirs as a dict ``PRESETS`` and are found through the entry-point group ``rljax.presets``.
+A preset is a Python function that returns a :class:`Config`.  One that is meant for budgets of
+different size takes a `scale`, a ``Literal`` of their names with a default.  Modules offer theirs
+as a dict ``PRESETS`` and are found through the entry-point group ``rljax.presets``.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import inspect
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
+from typing import get_args, get_type_hints
 
 from rljax.core.errors import UserError, nearest
 from rljax.training.config import Config
 
-Preset = Callable[[], Config]
+Preset = Callable[..., Config]
 
 _GROUP = "rljax.presets"
 # Known without its metadata too: a checkout may be used without being installed.
@@ -32,13 +34,33 @@ def available() -> dict[str, Preset]:
     return found
 
 
-def preset(name: str) -> Config:
+def preset(name: str, scale: str | None = None) -> Config:
     """Return a preset's config.
 
+    Args:
+        name: one of :func:`available`.
+        scale: one of its :func:`scales`; None: the first of these, or the only one there is.
+
     Raises:
-        UserError: if there is none of that name; names the nearest.
+        UserError: if there is none of that name, or of that scale; names the nearest.
     """
-    return _find(name)()
+    make = _find(name)
+    if scale is None:
+        return make()
+    known = scales(name)
+    if scale not in known:
+        expected = f"expected one of {', '.join(known)}" if known else "expected no scale"
+        raise UserError(f"preset {name} has no scale {scale!r}; {expected}")
+    return make(scale=scale)
+
+
+def scales(name: str) -> tuple[str, ...]:
+    """Return the sizes of budget that a preset comes in, the default first; empty: there is one.
+
+    Raises:
+        UserError: as :func:`preset`.
+    """
+    return get_args(get_type_hints(_find(name)).get("scale"))
 
 
 def describe(name: str) -> str:
