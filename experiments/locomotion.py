@@ -1,0 +1,125 @@
+"""See how well a quadruped walks: ``python experiments/locomotion.py RUN``."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from typing import Any
+
+import numpy as np
+
+from experiments.cli import OK, Parser, command, print_table
+from rljax.core.errors import UserError
+
+_WORLD = "Quadruped-v1"
+_CONTROL = 50  # steps a second
+_SETTLE = 100  # steps from standing to walking
+
+_HELP = """Play episodes of a quadruped, and say how well it follows commands.
+
+  locomotion.py RUN                 errors, tracking and falls in 10 s, at any level
+  locomotion.py RUN --levels        also who gets through what terrain, level by level
+  locomotion.py RUN --mujoco 20     also in MuJoCo, on flat ground
+  locomotion.py RUN --forget        with the recurrent state zeroed in every step
+
+No noise is taken away: the policy meets what it was trained with, pushes included.
+"""
+
+
+def _parser() -> Parser:
+    parser = Parser(_HELP)
+    add = parser.add_argument
+    add("runs", metavar="RUN", nargs="+", help="run folder")
+    add("--episodes", type=int, default=256, metavar="N", help="for each figure (default: 256)")
+    add("--seconds", type=float, default=10.0, metavar="S", help="of an episode (default: 10)")
+    add("--levels", action="store_true", help="play every level of the terrain for 20 s")
+    add("--mujoco", type=int, default=0, metavar="N", help="episodes in MuJoCo")
+    add("--forget", action="store_true", help="zero the recurrent state in every step")
+    add("--env-steps", metavar="N|best", help="which checkpoint (default: the newest)")
+    add("--member", type=int, default=0, metavar="I", help="which of the seeds trained together")
+    add("--seed", type=int, default=0, metavar="S", help="of the episodes")
+    add("--json", action="store_true", help="print the result as one line of JSON")
+    return parser
+
+
+@command
+def main(argv: list[str]) -> int:
+    """Do what the command line says; return the exit code."""
+    options = _parser().parse_args(argv)
+    for name in ("episodes", "seconds"):
+        if getattr(options, name) <= 0:
+            raise UserError(f"--{name} {getattr(options, name)}: expected more than 0")
+    results = {run: _assess(run, options) for run in options.runs}
+    if options.json:
+        print(json.dumps(results))
+    else:
+        _show(results)
+    return OK
+
+
+def _assess(run: str, options: Namespace) -> dict[str, Any]:
+    from rljax.evaluation.policy import load_policy
+
+    text = options.env_steps
+    steps = int(text) if text is not None and text.isdecimal() else text
+    policy = load_policy(run, env_steps=steps, member=options.member)
+    if policy.config.env.name != _WORLD:
+        raise UserError(f"{run}: trained in {policy.config.env.name}, expected {_WORLD}")
+    import jax
+    import jax.numpy as jnp
+
+    import envs_jax
+    from envs_jax.quadruped.assessment import tracking, traversal, walk
+
+    env, params = envs_jax.make(_WORLD, **policy.config.env.params)
+
+    def decide(carry: Any, seen: Any, reset: Any, key: Any) -> tuple[Any, Any]:
+        forgets = jnp.ones_like(reset) if options.forget else reset
+        return policy.algorithm.act(policy.state, carry, seen, forgets, None)
+
+    carry = policy.initial_carry(options.episodes)
+    seconds = round(options.seconds * _CONTROL)
+    play = walk(env, decide, carry, options.episodes, steps=seconds, settle=_SETTLE)
+    result: dict[str, Any] = {"flat or any level": tracking(play(params, options.seed))}
+    if options.levels:
+        if params.terrain is None:
+            raise UserError(f"{run}: trained on flat ground, which has no levels")
+        whole = int(params.max_steps_in_episode)
+        through = walk(env, decide, carry, options.episodes, steps=whole)
+        levels = np.shape(params.terrain.starts)[0]
+        result["levels"] = traversal(through, params, levels, options.seed)
+    if options.mujoco:
+        from envs_jax.quadruped.mjcf import walk_in_mujoco
+
+        def act(carry: Any, seen: Any, reset: Any) -> tuple[Any, Any]:
+            return policy.algorithm.act(policy.state, carry, seen, reset, None)
+
+        walks = walk_in_mujoco(
+            env, params, jax.jit(act), policy.initial_carry(1), options.mujoco, seconds, _SETTLE
+        )
+        result["MuJoCo"] = tracking(walks)
+    return result
+
+
+def _show(results: dict[str, Any]) -> None:
+    for run, result in results.items():
+        print(run)
+        names = [name for name in result if name != "levels"]
+        columns = list(result[names[0]])
+        rows = [[name, *(f"{result[name][c]:.3f}" for c in columns)] for name in names]
+        print_table(["", *columns], rows)
+        if "levels" in result:
+            table = result["levels"]
+            levels = range(len(next(iter(table.values()))))
+            print()
+            print_table(
+                ["gets through", *(f"level {level}" for level in levels)],
+                [
+                    [kind, *("-" if share is None else f"{share:.2f}" for share in row)]
+                    for kind, row in table.items()
+                ],
+            )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
