@@ -82,10 +82,8 @@ def walk(
             carry, action = decide(loop["carry"], loop["observation"], loop["reset"], act_key)
             keys = jax.random.split(env_key, batch)
             state, told = auto.step(keys, loop["state"], action, params)
-            metrics, success = (
-                cast(dict[str, jax.Array], told.metrics),
-                cast(jax.Array, told.success),
-            )
+            metrics, success = told.metrics, told.success
+            assert metrics is not None and success is not None and told.group is not None
             going, ended = loop["going"], told.terminated | told.truncated
             counts = going & (number >= settle)
             return {
