@@ -186,7 +186,7 @@ def reward_terms(step: Step, params: RewardParams) -> dict[str, jax.Array]:
     * ``air_time``: at each foot's landing, its time in the air less the target, while the command
       is not 0; ``clearance``: ``|height - target| * sqrt(speed)`` and ``slip``: squared speed while
       it touches, of the feet
-    * ``termination``: whether the robot fell, divided by the control step: a fall costs its weight
+    * ``termination``: whether the robot fell
     """
     body, forces, robot, command = step.body, step.forces, step.robot, step.command
     moves = (jnp.linalg.norm(command[:2]) > 0.1).astype(jnp.float32)
@@ -224,12 +224,12 @@ def reward_terms(step: Step, params: RewardParams) -> dict[str, jax.Array]:
         "collision": jnp.sum(pushes > 1.0).astype(jnp.float32),
         "stumble": jnp.any(across > 4 * jnp.abs(forces.feet[:, 2])).astype(jnp.float32),
         "edge": jnp.sum(step.on_edge & step.touches) * course,
-        "air_time": jnp.sum(lands * (step.air_time - params.air_time_target)) * moves / step.dt,
+        "air_time": jnp.sum(lands * (step.air_time - params.air_time_target)) * moves,
         "clearance": jnp.sum(
             jnp.abs(step.feet_height - params.clearance_target) * jnp.sqrt(step.feet_speed)
         ),
         "slip": jnp.sum(step.touches * step.feet_speed**2),
-        "termination": step.fell.astype(jnp.float32) / step.dt,
+        "termination": step.fell.astype(jnp.float32),
     }
 
 

@@ -26,6 +26,7 @@ def _config(
     name: str, scale: Scale, tiny_steps: int, full_steps: int, params: dict[str, Any]
 ) -> Config:
     tiny = scale == "tiny"
+    params = {"air_time_target": 0.25, **params}  # legged_gym's 0.5 s is for a larger robot
     width = 64 if tiny else 256
     return Config(
         name=name,
@@ -44,6 +45,7 @@ def _config(
             skip_core=True,
             initial_std=0.8,
             scale_actions=False,
+            separate_value="privileged" in params,
         ),
         ppo=PPOConfig(
             rollout_length=24,
