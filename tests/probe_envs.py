@@ -229,6 +229,29 @@ class TwoParts(_OneStep):
         return spaces.Dict({"left": left, "right": right})
 
 
+SEEN = "seen"
+"""The part of `Secret` that says nothing."""
+
+
+class Secret(_OneStep):
+    """Reward -1 or 1 whatever is done; what is seen is the same, a part tells which it will be.
+
+    Args:
+        part: name of that part.
+    """
+
+    def __init__(self, part: str = spaces.PRIVILEGED) -> None:
+        super().__init__()
+        self._part = part
+
+    def reward(self, cue: jax.Array, action: Any) -> jax.Array:
+        return 2.0 * cue - 1.0
+
+    def look(self, cue: jax.Array) -> Any:
+        # Far from zero, to show whether it is normalised.
+        return {SEEN: jnp.ones(2), self._part: 100.0 + jax.nn.one_hot(cue, self.cues)}
+
+
 class Picture(_OneStep):
     """A dot on a 10x10 grid, bool; its channel is the right action, its place says nothing."""
 
@@ -307,7 +330,7 @@ def _register() -> None:
     envs_jax.register("probe/ticking", Ticking)
     for name in TABLES:
         envs_jax.register(f"probe/{name}", lambda name=name: TableWorld(name))
-    for world in (Reach, Combination, Forbidden, TwoParts, Picture):
+    for world in (Reach, Combination, Forbidden, TwoParts, Secret, Picture):
         envs_jax.register(f"probe/{world.__name__.lower()}", world)
 
 

@@ -23,7 +23,7 @@ from rljax.core.mesh import Shards
 from rljax.core.types import TrainState
 from rljax.data.minibatches import to_items
 from rljax.data.rollout import Rollout, next_values
-from rljax.networks import NetworkConfig, Team, make_team, own_parts
+from rljax.networks import NetworkConfig, Team, make_team
 from rljax.ops import gae, normalisation, value_norm
 
 
@@ -183,7 +183,7 @@ def _prepare(
     observation = steps.observation
     if state.observation_moments is not None:
         observation = normalisation.normalise(state.observation_moments, observation)
-    own = own_parts(observation)
+    own = team.seen_by_actor(observation)
     active = own.pop(ACTIVE, None) if isinstance(own, dict) else None
     shape = steps.log_prob.shape
 

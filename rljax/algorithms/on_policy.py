@@ -19,7 +19,7 @@ from rljax.core.types import Actors, PolicyState, TrainState, Transition, policy
 from rljax.data.episodes import episode_metrics, no_episodes
 from rljax.data.minibatches import choose_blocks
 from rljax.data.rollout import Rollout, collect, start_actors
-from rljax.networks import ActorCritic, NetworkConfig, Team, own_parts
+from rljax.networks import ActorCritic, NetworkConfig, Team
 from rljax.ops import Moments, ValueNorm, explained_variance, normalisation
 
 # Streams of a member's key and of an update's key.
@@ -223,11 +223,10 @@ def make_on_policy(
     def act(
         policy: PolicyState, carry: Any, observation: Any, reset: jax.Array, key: jax.Array | None
     ) -> tuple[Any, jax.Array]:
-        observation, moments = own_parts(observation), policy.observation_moments
+        seen = network.seen_by_actor
+        observation, moments = seen(observation), policy.observation_moments
         if moments is not None:
-            moments = moments.replace(
-                mean=own_parts(moments.mean), variance=own_parts(moments.variance)
-            )
+            moments = moments.replace(mean=seen(moments.mean), variance=seen(moments.variance))
             observation = normalisation.normalise(moments, observation)
         carry, distribution = apply(
             policy.params,

@@ -3,7 +3,8 @@
 from rljax.networks.actor_critic import ActorCritic, make_network
 from rljax.networks.config import NetworkConfig
 from rljax.networks.heads import ActionHead
-from rljax.networks.team import Team, make_team, own_parts
+from rljax.networks.team import Team, make_team
+from rljax.networks.torsos import own_parts
 
 __all__ = [
     "ActionHead",

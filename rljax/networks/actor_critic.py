@@ -13,14 +13,14 @@ from rljax.core.errors import UserError
 from rljax.networks.config import NetworkConfig
 from rljax.networks.heads import ActionHead, make_head
 from rljax.networks.recurrent import Carry, Core, initial_carry
-from rljax.networks.torsos import MLP, Dense, Encoder
+from rljax.networks.torsos import MLP, Dense, Encoder, own_parts
 from rljax.ops import Distribution
 
 
 class Tower(nn.Module):
     """Encoder, torso and core: observation [T, B, ...] -> features [T, B, n].
 
-    Only a critic's sees the privileged part.
+    Only a critic's sees the privileged part, and it sees all others whatever the ``inputs`` are.
     """
 
     config: NetworkConfig
@@ -38,6 +38,7 @@ class Tower(nn.Module):
             dtype,
             self.privileged,
             config.encoders,
+            () if self.privileged else config.inputs,
         )(observation)
         if config.input_norm:
             x = nn.LayerNorm(dtype=dtype)(x)
@@ -136,6 +137,10 @@ class ActorCritic(nn.Module):
         )
         _, features = tower(carry[name], observation, reset)
         return self._value(features)
+
+    def seen_by_actor(self, observation: Any) -> Any:
+        """What acting needs of an observation, or of statistics of its parts."""
+        return own_parts(observation, self.config.inputs)
 
     def draw_noise(self, key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
         """The noise of ``shape`` actions, see :class:`rljax.ops.Distribution`."""

@@ -13,6 +13,9 @@ from rljax.core.config import Count, FrozenDict, Positive, config_dataclass
 class NetworkConfig:
     """Encoder of each observation part, an MLP torso, an optional recurrent core, a head's MLP."""
 
+    inputs: tuple[str, ...] = ()
+    """Parts of the observation that the actor sees; empty: all but the reserved ones.  The critic
+    sees all parts whatever these are."""
     hidden_sizes: tuple[Count, ...] = (64, 64)
     """Units of each layer of the torso."""
     activation: Literal["tanh", "relu", "elu", "silu", "gelu"] = "tanh"
@@ -57,6 +60,11 @@ class NetworkConfig:
     """Scale of the orthogonal initialisation of the last policy layer."""
 
     def __post_init__(self) -> None:
+        if self.inputs and not self.separate_value:
+            raise ValueError(
+                f"inputs {','.join(self.inputs)} needs separate_value true: the critic sees all "
+                "parts, by a tower of its own"
+            )
         if self.skip_core and self.core == "none":
             raise ValueError("skip_core needs core gru or lstm, got none")
         if self.std == "capped" and self.initial_std >= self.max_std:

@@ -15,20 +15,10 @@ from rljax.networks.actor_critic import ActorCritic, Critic
 from rljax.networks.config import NetworkConfig
 from rljax.networks.heads import make_head
 from rljax.networks.recurrent import Carry, initial_carry
+from rljax.networks.torsos import own_parts, without
 from rljax.ops import Distribution
 
 View = Literal["global", "own", "both"]
-
-
-def own_parts(observation: Any) -> Any:
-    """Return what actors see of an observation: all but what is there for critics."""
-    return _without(observation, (GLOBAL_STATE, PRIVILEGED))
-
-
-def _without(observation: Any, names: tuple[str, ...]) -> Any:
-    if not isinstance(observation, dict):
-        return observation
-    return {name: part for name, part in observation.items() if name not in names}
 
 
 @dataclass(frozen=True)
@@ -120,6 +110,10 @@ class Team:
             ),
         }
 
+    def seen_by_actor(self, observation: Any) -> Any:
+        """What acting needs of an observation, or of statistics of its parts."""
+        return self.actor.seen_by_actor(observation)
+
     def draw_noise(self, key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
         """The noise of ``shape`` actions of all agents, [*shape, n, size]."""
         return self.actor.head.draw_noise(key, (*shape, self.num_agents))
@@ -141,7 +135,7 @@ class Team:
                     "agent's observation; expected own or both"
                 )
             return observation[GLOBAL_STATE]
-        own = _without(observation, (GLOBAL_STATE,))
+        own = without(observation, (GLOBAL_STATE,))
         if self.view == "own":
             return own
         own = own if isinstance(own, dict) else {"observation": own}

@@ -14,7 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from envs_jax.spaces import PRIVILEGED, RESERVED
+from envs_jax.spaces import ACTION_MASK, ACTIVE, GLOBAL_STATE, PRIVILEGED, RESERVED
 from rljax.core.config import FrozenDict
 from rljax.core.errors import UserError, nearest
 
@@ -149,16 +149,52 @@ def observation_parts(observation: Any, privileged: bool = False) -> dict[str, j
     return {"observation": observation}
 
 
+def without(observation: Any, names: Sequence[str]) -> Any:
+    """Return an observation without some of its parts; a plain array as it is."""
+    if not isinstance(observation, dict):
+        return observation
+    return {name: part for name, part in observation.items() if name not in names}
+
+
+def own_parts(observation: Any, inputs: Sequence[str] = ()) -> Any:
+    """Return what an actor needs of an observation: no part that is there for critics.
+
+    Args:
+        observation: array or named parts.
+        inputs: names of the parts that the actor sees; empty: all.
+
+    Raises:
+        UserError: for a name of no part that an actor may see.
+    """
+    if not inputs:
+        return without(observation, (GLOBAL_STATE, PRIVILEGED))
+    kept = {*_chosen(observation_parts(observation), inputs), ACTION_MASK, ACTIVE}
+    if not isinstance(observation, dict):
+        return observation
+    return {name: part for name, part in observation.items() if name in kept}
+
+
+def _chosen(parts: Mapping[str, jax.Array], inputs: Sequence[str]) -> dict[str, jax.Array]:
+    for name in inputs:
+        if name not in parts:
+            raise UserError(
+                f"network.inputs: an actor may see no part {name!r}, only "
+                f"{', '.join(sorted(parts))}.{nearest(name, parts)}"
+            )
+    return {name: part for name, part in parts.items() if name in inputs}
+
+
 class Encoder(nn.Module):
     """Each part through its own encoder, then concatenated: parts [*batch, ...] -> [*batch, m].
 
     Parts of rank 3 go through a CNN; integers from 0 to 255 (uint8) are scaled to [0, 1].  Others
     are flattened and encoded by an MLP of the sizes that ``encoders`` has for them; where it has
-    none, of ``part_sizes`` if those are given and there are several parts.
+    none, of ``part_sizes`` if those are given and there are several parts.  With ``inputs`` only
+    parts of these names are seen, and others need not be there when parameters are.
 
     Raises:
-        UserError: for an encoder of a part that there is not.  One of the privileged part is no
-            error: only a critic sees that.
+        UserError: for an encoder or input of a part that there is not.  An encoder of the
+            privileged part is no error: only a critic sees that.
     """
 
     batch_rank: int
@@ -168,12 +204,16 @@ class Encoder(nn.Module):
     dtype: Any = jnp.float32
     privileged: bool = False
     encoders: Mapping[str, Sequence[int]] = FrozenDict()
+    inputs: Sequence[str] = ()
 
     @nn.compact
     def __call__(self, observation: Any) -> jax.Array:
         parts = observation_parts(observation, self.privileged)
-        if not self.privileged:  # what a critic sees may have fewer parts or other names
+        everything = self.is_initializing() or not self.inputs
+        if everything and not self.privileged:  # a critic may see fewer parts or other names
             _check_names(self.encoders, parts)
+        if self.inputs:
+            parts = _chosen(parts, self.inputs)
         features = []
         for name, part in sorted(parts.items()):
             scale = 1 / 255 if part.dtype == jnp.uint8 else 1

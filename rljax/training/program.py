@@ -62,6 +62,7 @@ class Program:
         self.metric_names: tuple[str, ...] = ()
         self.compile_s = 0.0
         self._chunk: Any = None
+        self._abstract: TrainState | None = None
         specs: dict[str, Any] = dict.fromkeys(TrainState.__dataclass_fields__, P(POPULATION))
         specs["actors"] = P(POPULATION, DATA)
         self.specs = TrainState(**specs)
@@ -110,7 +111,12 @@ class Program:
         return state
 
     def abstract_state(self) -> TrainState:
-        """Return shapes, dtypes and shardings of the state, without computing it."""
+        """Return shapes, dtypes and shardings of the state, without computing it; traced once."""
+        if self._abstract is None:
+            self._abstract = self._trace_init()
+        return self._abstract
+
+    def _trace_init(self) -> TrainState:
         shapes = jax.eval_shape(lambda: self._init()(*self._inputs()))
 
         def place(spec: P, tree: Any) -> Any:
@@ -119,7 +125,10 @@ class Program:
                 lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=sharding), tree
             )
 
-        return jax.tree.map(place, self.specs, shapes, is_leaf=lambda x: isinstance(x, P))
+        state: TrainState = jax.tree.map(
+            place, self.specs, shapes, is_leaf=lambda x: isinstance(x, P)
+        )
+        return state
 
     def compile(self) -> Any:
         """Compile ``chunk`` ahead of its first call; returns JAX's compiled object."""

@@ -89,6 +89,7 @@ def train(
         folder = RunFolder.open(run_dir)
         config = _resumed_config(folder.read_config(), config)
     program = make_program(config, all_devices(config.devices))
+    program.abstract_state()  # what does not fit the world is told before anything is written
     if not resume:
         made = leader_first(lambda: RunFolder.create(run_dir, config))
         folder = made or RunFolder(run_dir or "")

@@ -129,12 +129,15 @@ def test_ratio_is_one_with_layers_behind_the_core(core, separate_value, head):
     check(core, separate_value, head, network=BEHIND)
 
 
-@pytest.mark.parametrize("core", ["none", "gru"])
-def test_ratio_is_one_with_encoders_and_a_privileged_part(core):
+@pytest.mark.parametrize(
+    ("core", "inputs"), [("none", ()), ("gru", ()), ("none", ("scan",)), ("gru", ("scan", "body"))]
+)
+def test_ratio_is_one_with_encoders_a_privileged_part_and_inputs(core, inputs):
     network = {
         "encoders": {"scan": (8, 4), spaces.PRIVILEGED: (4,)},
         "part_sizes": (5,),
         "convolution": "depth",
+        "inputs": inputs,
     }
     if core != "none":
         network |= BEHIND

@@ -12,31 +12,12 @@ import pytest
 import envs_jax
 from envs_jax import spaces
 from helpers import QUICK, make_loop, make_probe
-from probe_envs import _OneStep
+from probe_envs import SEEN
 from rljax.core.errors import UserError
 from team_groups import make_group
 from team_worlds import Squad
 
-ENVS, SEEN = 64, "seen"
-
-
-class Secret(_OneStep):
-    """Reward -1 or 1 whatever is done; what is seen is the same, a part tells which it will be.
-
-    Args:
-        part: name of that part.
-    """
-
-    def __init__(self, part: str = spaces.PRIVILEGED) -> None:
-        super().__init__()
-        self._part = part
-
-    def reward(self, cue, action):
-        return 2.0 * cue - 1.0
-
-    def look(self, cue):
-        # Far from zero, to show whether it is normalised.
-        return {SEEN: jnp.ones(2), self._part: 100.0 + jax.nn.one_hot(cue, self.cues)}
+ENVS = 64
 
 
 class Confidants(Squad):
@@ -47,7 +28,6 @@ class Confidants(Squad):
         return {"observation": seen[:, 1:], spaces.PRIVILEGED: seen[:, :1]}
 
 
-envs_jax.register("probe/secret", Secret)
 envs_jax.register("team/confidants", Confidants)
 
 

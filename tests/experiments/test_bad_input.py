@@ -54,6 +54,7 @@ def _one_line(capsys: Any) -> str:
         ([*PRESET, *GRU, "--ppo.bptt_length", "48"], "nearest that are: 48 or 96"),
         ([*PRESET, *EIGHT_BLOCKS, "--devices", "5"], "Devices that work: 1, 2, 4, 8"),
         ([*PRESET, "--devices", "9"], "devices: 9 asked for, but there are 8"),
+        ([*PRESET, "--network.inputs", "observe"], "'observe', only observation. Did you mean"),
         # Folders.
         ([], "give --preset NAME"),
         ([*PRESET, "--run-dir", "."], "Go on with --resume"),
