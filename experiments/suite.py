@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from rljax.evaluation.policy import Policy
 
 _WORLD = "Platformer-v1"
-_ARGUMENTS = ("observation", "frame_skip", "precision", "masked")  # that a policy was trained with
+# What a policy was trained with.
+_ARGUMENTS = ("observation", "frame_skip", "precision", "masked", "mirrored", "mines")
 _SHOWN = ("success", "efficiency", "path_optimality", "safety", "timeout", "mine", "impact")
 
 _HELP = """Play every level of a bank of the platformer once, and say how well.

@@ -14,7 +14,8 @@ from envs_jax.base import Environment, EnvParams, EnvState
 from envs_jax.platformer.actions import ACTIONS, HORIZONTAL, JUMP
 from envs_jax.platformer.course import Course, load_course
 from envs_jax.platformer.levels import Levels
-from envs_jax.platformer.observation import action_mask, minimal
+from envs_jax.platformer.mirror import mirror_action, mirror_seen
+from envs_jax.platformer.observation import MINES, action_mask, minimal
 from envs_jax.platformer.paths import Guidance, Paths, guidance
 from envs_jax.platformer.physics import Precision, start, tick
 from envs_jax.platformer.reward import has_died, has_won, potential, reward_terms
@@ -70,6 +71,8 @@ class PlatformerState(EnvState):
         group: int32, which group the level is of.
         world: ninja and entities.
         potential: float32, see :func:`~envs_jax.platformer.reward.potential`.
+        mirrored: bool, whether left and right are exchanged in what is seen of this state, and in
+            the action that is chosen in it.
     """
 
     time: jax.Array
@@ -77,6 +80,7 @@ class PlatformerState(EnvState):
     group: jax.Array
     world: World
     potential: jax.Array
+    mirrored: jax.Array
 
 
 class Platformer(Environment[PlatformerState, PlatformerParams]):
@@ -92,13 +96,16 @@ class Platformer(Environment[PlatformerState, PlatformerParams]):
             the path of a bank file; or a course made of maps of one's own.
         category: what levels are played: "all", one category, or several joined by "+". Groups of
             the chosen ones are equally likely. All levels stay in the bank.
-        observation: "minimal", float32 ``[42]``; or a dict of that, "vector", and of "tiles"
-            ``[11, 11, 10]``, "nodes" ``[966, 14]`` and "edges" ``[966, 9, 2]``, or "player"
+        observation: "minimal", float32 ``[34 + 4 * mines]``; or a dict of that, "vector", and of
+            "tiles" ``[11, 11, 10]``, "nodes" ``[966, 14]`` and "edges" ``[966, 9, 2]``, or "player"
             ``[84, 84, 1]`` and "level" ``[100, 176, 1]``; see docs/platformer.md.
         frame_skip: frames of a step.
         precision: of the physics.
         masked: whether actions that would be pointless are masked; the observation is then a dict
             with the reserved part "action_mask", and "minimal" is its part "vector".
+        mirrored: whether left and right are exchanged, in observation and action, wherever the way
+            ahead (the farther way point) is to the left: then there are only ways to the right.
+        mines: how many of the nearest mines "minimal" tells of; 4 numbers each.
 
     Raises:
         ValueError: for an unknown name, a number below 1, or a bank file that cannot be read.
@@ -112,16 +119,20 @@ class Platformer(Environment[PlatformerState, PlatformerParams]):
         frame_skip: int = 4,
         precision: Precision = "fast",
         masked: bool = True,
+        mirrored: bool = False,
+        mines: int = MINES,
     ) -> None:
         super().__init__()
         check_word("observation", observation, get_args(Observation))
         check_word("precision", precision, get_args(Precision))
-        if isinstance(frame_skip, bool) or not isinstance(frame_skip, int) or frame_skip < 1:
-            raise ValueError(f"frame_skip {frame_skip!r}: expected a whole number, nearest is 1")
+        for word, number in (("frame_skip", frame_skip), ("mines", mines)):
+            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+                raise ValueError(f"{word} {number!r}: expected a whole number, nearest is 1")
         self.course = levels if isinstance(levels, Course) else load_course(levels)
         self._chosen = self.course.choose(category)
         self.observation, self.precision = observation, precision
         self.frame_skip, self.masked = frame_skip, masked
+        self.mirrored, self.mines = mirrored, mines
 
     @property
     def name(self) -> str:
@@ -171,6 +182,7 @@ class Platformer(Environment[PlatformerState, PlatformerParams]):
             group=group,
             world=world,
             potential=potential(guide.remaining, params.paths.total[level], params),
+            mirrored=self._turns(guide),
         )
         return self._seen(state, guide, params), state
 
@@ -189,6 +201,8 @@ class Platformer(Environment[PlatformerState, PlatformerParams]):
         action = jnp.asarray(action).astype(jnp.int32)
         if action.shape:
             raise ValueError(f"action of shape {action.shape}: expected one number from 0 to 5")
+        if self.mirrored:
+            action = jnp.where(state.mirrored, mirror_action(action), action)
         horizontal = jnp.asarray(HORIZONTAL, jnp.int32)[action]
         jump = jnp.asarray(JUMP)[action]
 
@@ -199,7 +213,9 @@ class Platformer(Environment[PlatformerState, PlatformerParams]):
         guide = guidance(world, params.paths, state.level)
         height = potential(guide.remaining, params.paths.total[state.level], params)
         terms = reward_terms(state.potential, height, world, params)
-        state = state.replace(time=state.time + 1, world=world, potential=height)
+        state = state.replace(
+            time=state.time + 1, world=world, potential=height, mirrored=self._turns(guide)
+        )
         won = has_won(world)
         info = {"success": won, "group": state.group}
         reward = sum(terms.values(), jnp.float32(0.0))
@@ -218,7 +234,7 @@ class Platformer(Environment[PlatformerState, PlatformerParams]):
 
     def _seen(self, state: PlatformerState, guide: Guidance, params: PlatformerParams) -> Any:
         world, level = state.world, state.level
-        vector = minimal(world, guide, params.bank, params.paths, level)
+        vector = minimal(world, guide, params.bank, params.paths, level, self.mines)
         parts = {"vector": vector}
         if self.observation == "tiles":
             from envs_jax.platformer.window import window
@@ -235,7 +251,14 @@ class Platformer(Environment[PlatformerState, PlatformerParams]):
             parts["level"] = level_view(world, params.bank, level)
         if self.masked:
             parts[spaces.ACTION_MASK] = action_mask(world.ninja)
-        return parts if len(parts) > 1 else vector
+        if self.mirrored:
+            turned = mirror_seen(parts, self.mines)
+            parts = jax.tree.map(functools.partial(jnp.where, state.mirrored), turned, parts)
+        return parts if len(parts) > 1 else parts["vector"]
+
+    def _turns(self, guide: Guidance) -> jax.Array:
+        """Whether left and right are to be exchanged."""
+        return (guide.far[0] < 0.0) & self.mirrored
 
     def is_terminated(self, state: PlatformerState, params: PlatformerParams) -> jax.Array:
         """Whether the ninja has won or died."""

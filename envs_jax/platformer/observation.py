@@ -17,32 +17,49 @@ from envs_jax.platformer.state import (
     World,
 )
 
-__all__ = ["FEATURES", "action_mask", "minimal"]
+__all__ = ["FEATURES", "MINES", "action_mask", "features", "minimal"]
 
 _TOP_SPEED, _LETHAL_SPEED = 10 / 3, 14 / 3  # px a frame
 _HOLD, _BUFFER = 45.0, 5.0  # frames
 _FAR = 480.0  # px
 _NEAR_HOPS, _FAR_HOPS = 34.0, 136.0  # px, the most that two and eight lattice steps are
-_MINES = 2
 _DEADLY, _SAFE = 0, 1
 
+MINES = 2
+"""How many of the nearest mines are seen, unless something else is said."""
+
 _MINE_FEATURES = ("dx", "dy", "deadly", "untoggled")
-FEATURES: tuple[str, ...] = (
-    "vx", "vy", "on_floor", "wall", "floor_nx", "floor_slope",
-    "running", "sliding", "jumping", "falling", "wall_sliding",
-    "jump_held", "jump_left", "jump_buffer", "floor_buffer", "wall_buffer",
-    "exit_is_open", "goal_is_lock", "goal_x", "goal_y", "goal_distance", "share_done",
-    "near_x", "near_y", "far_x", "far_y",
-    *(f"sight_{way}" for way in ("e", "se", "s", "sw", "w", "nw", "n", "ne")),
-    *(f"mine{number}_{what}" for number in range(_MINES) for what in _MINE_FEATURES),
-)  # fmt: skip
-"""Names of the numbers of `minimal`, in their order; what they mean is in docs/platformer.md."""
+
+
+def features(mines: int) -> tuple[str, ...]:
+    """Names of the numbers of `minimal`, in their order, with so many mines.
+
+    What they mean is in docs/platformer.md.
+    """
+    return (
+        "vx", "vy", "on_floor", "wall", "floor_nx", "floor_slope",
+        "running", "sliding", "jumping", "falling", "wall_sliding",
+        "jump_held", "jump_left", "jump_buffer", "floor_buffer", "wall_buffer",
+        "exit_is_open", "goal_is_lock", "goal_x", "goal_y", "goal_distance", "share_done",
+        "near_x", "near_y", "far_x", "far_y",
+        *(f"sight_{way}" for way in ("e", "se", "s", "sw", "w", "nw", "n", "ne")),
+        *(f"mine{number}_{what}" for number in range(mines) for what in _MINE_FEATURES),
+    )  # fmt: skip
+
+
+FEATURES = features(MINES)
+"""Names of the numbers of `minimal` with the usual number of mines."""
 
 
 def minimal(
-    world: World, guide: Guidance, levels: Levels, paths: Paths, level: jax.Array
+    world: World,
+    guide: Guidance,
+    levels: Levels,
+    paths: Paths,
+    level: jax.Array,
+    mines: int = MINES,
 ) -> jax.Array:
-    """One ninja's situation in numbers of about -1 to 1, float32 ``[len(FEATURES)]``.
+    """One ninja's situation in numbers of about -1 to 1, float32 ``[len(features(mines))]``.
 
     Args:
         world: of one ninja.
@@ -50,6 +67,7 @@ def minimal(
         levels: the bank.
         paths: of the bank.
         level: int32, index into it.
+        mines: how many of the nearest are told of.
     """
     ninja = world.ninja
     sight = clearances(ninja.x, ninja.y, paths, level) / SIGHT
@@ -58,7 +76,7 @@ def minimal(
             _body(ninja),
             _guide(world, guide, paths.total[level]),
             sight,
-            _nearest_mines(world, levels.mine_position[level]),
+            _nearest_mines(world, levels.mine_position[level], mines),
         ]
     )
 
@@ -101,20 +119,20 @@ def _guide(world: World, guide: Guidance, total: jax.Array) -> jax.Array:
     return _stack(parts)
 
 
-def _nearest_mines(world: World, place: jax.Array) -> jax.Array:
-    """Of the nearest mines within sight: where they are, deadly, untoggled; else zeros."""
+def _nearest_mines(world: World, place: jax.Array, most: int) -> jax.Array:
+    """Of the nearest `most` mines within sight: where they are, deadly, untoggled; else zeros."""
     count = world.mine_state.shape[-1]
-    features = []
+    told = []
     dx, dy = place[:, 0] - world.ninja.x, place[:, 1] - world.ninja.y
     apart = jnp.where(world.mine_state >= 0, jnp.hypot(dx, dy), jnp.inf)
-    for _ in range(min(_MINES, count)):
+    for _ in range(min(most, count)):
         nearest = jnp.argmin(apart)
         state = world.mine_state[nearest]
         parts = [dx[nearest] / SIGHT, dy[nearest] / SIGHT, state == _DEADLY, state == _SAFE]
-        features.append(jnp.where(apart[nearest] < SIGHT, _stack(parts), 0.0))
+        told.append(jnp.where(apart[nearest] < SIGHT, _stack(parts), 0.0))
         apart = apart.at[nearest].set(jnp.inf)
-    zeros = jnp.zeros(len(_MINE_FEATURES) * max(0, _MINES - count))
-    return jnp.concatenate([*features, zeros])
+    zeros = jnp.zeros(len(_MINE_FEATURES) * max(0, most - count))
+    return jnp.concatenate([*told, zeros])
 
 
 def _stack(parts: list[jax.Array]) -> jax.Array:

@@ -2,8 +2,8 @@
 
 ``starter`` and ``test`` come with the package. ``python -m envs_jax.platformer.suites NAME ...``
 makes others beforehand; whoever loads one that is not there yet makes it, too, which takes some
-minutes. The cache is ``~/.cache/rljax/levels``, or where the environment variable ``RLJAX_LEVELS``
-says.
+minutes. What is interrupted goes on from there the next time. The cache is
+``~/.cache/rljax/levels``, or where the environment variable ``RLJAX_LEVELS`` says.
 """
 
 from __future__ import annotations
@@ -33,18 +33,22 @@ class Suite(NamedTuple):
     Attributes:
         split: "train" or "test"; no level is ever in both.
         counts: of levels by category.
+        effort: of the proofs.
     """
 
     split: str
     counts: dict[str, int]
+    effort: Effort = Effort()
 
 
+# Levels to train on need to be solvable; how quickly matters to those that efficiency is told of.
+_SOLVABLE = Effort(polish=0)
 _STANDARD = {"simple": 50, "medium": 100, "complex": 50, "mine_heavy": 30, "exploration": 20}
 SUITES = {
     "starter": Suite("train", dict.fromkeys(CATEGORIES, 40)),
     "train": Suite("train", _STANDARD),
     "test": Suite("test", _STANDARD),
-    "large": Suite("train", dict.fromkeys(CATEGORIES, 200)),
+    "large": Suite("train", dict.fromkeys(CATEGORIES, 200), _SOLVABLE),
 }
 
 
@@ -62,9 +66,17 @@ def load(name: str | Path) -> Bank:
     path = cache_path(str(name))
     if path.exists():
         return read_bank(path)
-    suite = SUITES[str(name)]
-    bank = make(list(suite.counts), list(suite.counts.values()), split=suite.split, say=_print)
+    suite, journal = SUITES[str(name)], path.with_suffix(".journal")
+    bank = make(
+        list(suite.counts),
+        list(suite.counts.values()),
+        split=suite.split,
+        effort=suite.effort,
+        journal=journal,
+        say=_print,
+    )
     write_bank(bank, path)
+    journal.unlink(missing_ok=True)
     return bank
 
 
@@ -82,7 +94,7 @@ def cache_path(name: str) -> Path:
     folder = os.environ.get("RLJAX_LEVELS") or str(
         Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "rljax" / "levels"
     )
-    recipe = repr((_VERSION, SUITES[name], CATEGORIES, FAMILIES, Effort()))
+    recipe = repr((_VERSION, SUITES[name], CATEGORIES, FAMILIES))
     return Path(folder) / f"{name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}.npz"
 
 

@@ -12,7 +12,7 @@ from envs_jax.platformer.generators.draft import mirrored
 from envs_jax.platformer.making import likeness, make, split_of
 from envs_jax.platformer.maps import write_map
 from envs_jax.platformer.search import Effort, Proof, check, prove_each
-from envs_jax.platformer.suites import SUITES, cache_path, load
+from envs_jax.platformer.suites import SUITES, Suite, cache_path, load, main
 
 FAST = Effort(states=2000, polish=100, slots=4, batch=32, mines=64, doors=3)
 
@@ -182,3 +182,82 @@ def test_proofs_come_with_their_numbers():
     proofs = dict(prove_each(levels, FAST))
     assert sorted(proofs) == list(range(6))
     assert all(dataclasses.is_dataclass(proof) for proof in proofs.values())
+
+
+def _without_search(levels, effort):
+    """Every level is "proved" by two frames of running, at once."""
+    return (
+        (number, Proof(np.ones(2, np.int8), np.ones(2, bool))) for number, _ in enumerate(levels)
+    )
+
+
+@pytest.fixture
+def one_corridor(monkeypatch):
+    """Generators of which one, vertical_corridor:minimal, gives the same level for every seed."""
+    real = making.generate
+
+    def poor(family, preset, seed):
+        return real(family, preset, 0 if family == "vertical_corridor" else seed)
+
+    monkeypatch.setattr(making, "generate", poor)
+    monkeypatch.setattr(making, "prove_each", _without_search)
+
+
+def test_others_of_the_category_make_up_for_a_generator_with_few_levels(one_corridor):
+    said = []
+    bank = make(["simplest", "simpler"], [16, 4], say=said.append)
+    of_each = {group.generator: group.size for group in bank.groups if group.category == "simplest"}
+    assert of_each.pop("vertical_corridor:minimal") == 1
+    assert sum(of_each.values()) == 15
+    assert max(of_each.values()) == min(of_each.values()) == 5
+    assert bank.categories.count("simpler") == 4
+    (line,) = [line for line in said if "make up for" in line]
+    assert "vertical_corridor:minimal of category simplest gave 1 levels out of 200" in line
+
+
+def test_what_was_proved_before_an_interruption_is_not_searched_for_again(tmp_path, monkeypatch):
+    searched = []
+
+    def interrupted(levels, effort):
+        for number, level in enumerate(levels):
+            if len(searched) == 4:
+                raise KeyboardInterrupt
+            searched.append(level)
+            yield number, Proof(np.full(3, -1, np.int8), np.array([True, False, True]))
+
+    journal = tmp_path / "deep" / "bank.journal"
+    monkeypatch.setattr(making, "prove_each", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        make(["simple"], [6], journal=journal)
+    with journal.open("a") as file:
+        file.write('["maze:small", 1')  # cut short
+    monkeypatch.setattr(making, "prove_each", _without_search)
+    bank = make(["simple"], [6], journal=journal)
+    assert sorted(proof.frames for proof in bank.proofs) == [2, 2, 3, 3, 3, 3]
+    kept = next(proof for proof in bank.proofs if proof.frames == 3)
+    assert kept.horizontal.tolist() == [-1] * 3 and kept.jump.tolist() == [True, False, True]
+
+
+def test_suites_that_cannot_be_made_end_with_an_error(one_corridor, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("RLJAX_LEVELS", str(tmp_path))
+    monkeypatch.setitem(SUITES, "tiny", Suite("train", {"simple": 3}))
+    assert main(["tiny"]) == 0
+    assert [path.suffix for path in tmp_path.iterdir()] == [".npz"]
+    monkeypatch.setattr(
+        making, "prove_each", lambda levels, effort: ((n, None) for n, _ in enumerate(levels))
+    )
+    monkeypatch.setitem(SUITES, "tiny", Suite("train", {"simple": 4}))
+    assert main(["tiny"]) == 2
+    assert "gave 0 levels" in capsys.readouterr().err
+
+
+def test_the_physics_has_no_handedness(starter):
+    """A mirrored proof wins the mirrored level in the same frame."""
+    rows = [
+        (number, mirrored(level), Proof(-proof.horizontal, proof.jump))
+        for number, (level, proof) in enumerate(zip(starter.maps, starter.proofs, strict=True))
+        if number % 3 == 0
+    ]
+    checked = dict(check(rows, FAST))
+    for number, proof in checked.items():
+        assert proof is not None and proof.frames == starter.proofs[number].frames
