@@ -1,7 +1,7 @@
 """Our robots as MuJoCo models, and what MuJoCo makes of them: the reference of the dynamics tests.
 
-``python tests/mujoco_robot.py`` writes ``tests/data/quadruped_mujoco.npz`` anew (needs the extra
-``mujoco``); the default tests read that file and need no MuJoCo.
+``PYTHONPATH=. python tests/mujoco_robot.py`` writes ``tests/data/quadruped_mujoco.npz`` anew (needs
+the extra ``mujoco``); the default tests read that file and need no MuJoCo.
 """
 
 from __future__ import annotations
@@ -13,70 +13,12 @@ import numpy as np
 
 from envs_jax.quadruped.engine import Body
 from envs_jax.quadruped.heights import HeightMap
+from envs_jax.quadruped.mjcf import body_of, model_of, place
 from envs_jax.quadruped.robot import ROBOTS, Robot, make_robot
 
 REFERENCE = Path(__file__).parent / "data" / "quadruped_mujoco.npz"
-LEGS = ("FR", "FL", "RR", "RL")
-JOINTS = ("abduction", "hip", "knee")
 STATES = 48  # of the reference, as many of each robot
 FLIGHT_TIME = 0.2  # s
-
-
-def xml_of(
-    robot: Robot, ground: HeightMap | None = None, dt: float = 0.002, whole_body: bool = True
-) -> str:
-    """MJCF of a robot on flat ground at height 0 or on a height map.
-
-    Actuators are the joints' position control, clipped as a whole. Feet, and with `whole_body`
-    knees and the trunk's box, touch the ground but not each other.
-    """
-    friction = float(robot.ground.friction)
-    surface = f'contype="1" conaffinity="0" condim="3" priority="1" friction="{friction!r} 0 0"'
-    asset, place = "", ""
-    if ground is None:
-        floor = f'<geom type="plane" size="0 0 1" {surface}/>'
-    else:
-        columns, rows = ground.heights.shape
-        half = 0.5 * float(ground.cell) * (np.array([columns, rows]) - 1)
-        low, high = float(np.min(ground.heights)), float(np.max(ground.heights))
-        span = max(high - low, 1e-3)
-        size = f"{_text(half)} {span!r} 1"
-        asset = (
-            f'<asset><hfield name="ground" nrow="{rows}" ncol="{columns}" size="{size}"/></asset>'
-        )
-        place = f'pos="{_text([*(np.asarray(ground.origin) + half), low])}"'
-        floor = f'<geom type="hfield" hfield="ground" {place} {surface}/>'
-    bodies, actuators = [], []
-    for leg, name in enumerate(LEGS):
-        bodies.append(_leg(robot, leg, name, whole_body))
-        for i, joint in enumerate(JOINTS):
-            gain, damping, limit = (
-                float(x[i]) for x in (robot.stiffness, robot.damping, robot.torque_limit)
-            )
-            actuators.append(
-                f'<general joint="{name}_{joint}" gainprm="{gain!r}" biastype="affine" '
-                f'biasprm="0 {-gain!r} {-damping!r}" forcerange="{-limit!r} {limit!r}"/>'
-            )
-    box = _touching("box", robot.trunk_size, np.zeros(3)) if whole_body else ""
-    trunk = _inertial(robot.trunk_mass, robot.trunk_com, robot.trunk_inertia)
-    return f"""<mujoco>
-<compiler angle="radian" autolimits="true"/>
-<option timestep="{dt!r}" gravity="0 0 -9.81" cone="elliptic" impratio="10" integrator="implicit"/>
-{asset}
-<worldbody>{floor}<body name="trunk"><freejoint/>{trunk}{box}{"".join(bodies)}</body></worldbody>
-<actuator>{"".join(actuators)}</actuator>
-</mujoco>"""
-
-
-def model_of(robot: Robot, ground: HeightMap | None = None, **options: Any) -> Any:
-    """``mujoco.MjModel`` of :func:`xml_of`, with the height map's heights."""
-    import mujoco
-
-    model = mujoco.MjModel.from_xml_string(xml_of(robot, ground, **options))
-    if ground is not None:
-        heights = np.asarray(ground.heights).T  # MuJoCo's rows run along y
-        model.hfield_data[:] = ((heights - heights.min()) / model.hfield_size[0, 2]).ravel()
-    return model
 
 
 def free(robot: Robot) -> Robot:
@@ -90,32 +32,6 @@ def free(robot: Robot) -> Robot:
         joint_friction=none,
         lower=-wide,
         upper=wide,
-    )
-
-
-def place(model: Any, body: Body) -> Any:
-    """``mujoco.MjData`` with a robot where `body` is, its motors steering to where joints are."""
-    import mujoco
-
-    data = mujoco.MjData(model)
-    data.qpos[:] = np.concatenate(
-        [np.ravel(x) for x in (body.position, body.quaternion)] + [np.ravel(body.angles)]
-    )
-    data.qvel[:] = np.concatenate([np.ravel(x) for x in (body.velocity, body.spin, body.speeds)])
-    data.ctrl[:] = np.ravel(body.angles)
-    mujoco.mj_forward(model, data)
-    return data
-
-
-def body_of(data: Any) -> Body:
-    """Where MuJoCo's robot is; float64."""
-    return Body(
-        position=data.qpos[:3].copy(),
-        quaternion=data.qpos[3:7].copy(),
-        velocity=data.qvel[:3].copy(),
-        spin=data.qvel[3:6].copy(),
-        angles=data.qpos[7:].reshape(4, 3).copy(),
-        speeds=data.qvel[6:].reshape(4, 3).copy(),
     )
 
 
@@ -210,44 +126,6 @@ def standing(robot: Robot, height: float = 0.0) -> Body:
 def row(tree: Body, index: int) -> Body:
     """One of a batch of robots."""
     return Body(**{name: value[index] for name, value in vars(tree).items()})
-
-
-def _leg(robot: Robot, leg: int, name: str, whole_body: bool) -> str:
-    offsets = (robot.hip[leg], robot.thigh[leg], robot.knee[leg])
-    knee = robot.knee[leg] if whole_body else None
-    touching = (
-        "",
-        "" if knee is None else _touching("sphere", [robot.knee_radius], knee),
-        _touching("sphere", [robot.foot_radius], robot.foot[leg]),
-    )
-    inner = ""
-    for i in reversed(range(3)):
-        limits = f"{float(robot.lower[leg, i])!r} {float(robot.upper[leg, i])!r}"
-        joint = (
-            f'<joint name="{name}_{JOINTS[i]}" axis="{"1 0 0" if i == 0 else "0 1 0"}" '
-            f'armature="{float(robot.armature[i])!r}" damping="{float(robot.joint_damping[i])!r}" '
-            f'frictionloss="{float(robot.joint_friction[i])!r}" range="{limits}"/>'
-        )
-        inertial = _inertial(
-            robot.link_mass[leg, i], robot.link_com[leg, i], robot.link_inertia[leg, i]
-        )
-        inner = f'<body pos="{_text(offsets[i])}">{inertial}{joint}{touching[i]}{inner}</body>'
-    return inner
-
-
-def _inertial(mass: Any, com: Any, tensor: Any) -> str:
-    return f'<inertial mass="{float(mass)!r}" pos="{_text(com)}" fullinertia="{_text(tensor)}"/>'
-
-
-def _touching(kind: str, size: Any, at: Any) -> str:
-    return (
-        f'<geom type="{kind}" size="{_text(size)}" pos="{_text(at)}" mass="0" '
-        'contype="0" conaffinity="1"/>'
-    )
-
-
-def _text(numbers: Any) -> str:
-    return " ".join(repr(float(x)) for x in np.ravel(numbers))
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """How well a robot walks: how it follows commands, and what terrain it gets through."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ __all__ = ["Decide", "Walks", "tracking", "traversal", "walk"]
 Decide = Callable[[Any, Any, jax.Array, jax.Array], tuple[Any, jax.Array]]
 """``decide(carry, observation, reset, key) -> (carry, action)`` for a batch."""
 
-_MEASURES = ("velocity_error", "yaw_rate_error", "track_velocity", "track_yaw")
+MEASURES = ("velocity_error", "yaw_rate_error", "track_velocity", "track_yaw")
 
 
 class Walks(NamedTuple):
@@ -69,7 +69,7 @@ def walk(
             "reset": jnp.ones(batch, bool),
             "carry": carry,
             "going": jnp.ones(batch, bool),
-            "sums": dict.fromkeys(_MEASURES, zeros),
+            "sums": dict.fromkeys(MEASURES, zeros),
             "counted": zeros,
             "fell": jnp.zeros(batch, bool),
             "through": jnp.zeros(batch, bool),
