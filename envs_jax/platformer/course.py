@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import itertools
+import sys
 import warnings
 from collections.abc import Sequence
 
@@ -21,6 +22,7 @@ from envs_jax.words import nearest
 __all__ = ["Course", "load_course", "make_course"]
 
 _PATHS_VERSION = 1  # of what decides which path distances come out
+_MANY = 100  # levels, from which on one wonders what takes so long
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -136,7 +138,7 @@ def make_course(
 def load_course(name: str) -> Course:
     """A bank of proved levels by name or path, compiled; once in a process.
 
-    Path distances take some 50 ms a level to make, so they are kept beside the user's banks.
+    Path distances take some 16 ms a level to make, so they are kept beside the user's banks.
 
     Args:
         name: of a standard bank, see :data:`envs_jax.platformer.suites.SUITES`, or the path of a
@@ -166,6 +168,10 @@ def _kept_paths(levels: Levels) -> Paths:
         pass
     except Exception as error:  # zip, zlib and numpy have many ways to say that a file is damaged
         warnings.warn(f"{file} cannot be read ({error}): made anew", stacklevel=3)
+    count = len(levels.spawn)
+    if count > _MANY:
+        line = f"finding the ways through {count} levels takes some {count // 50} s, kept in {file}"
+        print(line, file=sys.stderr, flush=True)
     paths = compile_paths(levels)
     try:
         write_arrays(file, {name: getattr(paths, name) for name in Paths.__dataclass_fields__})

