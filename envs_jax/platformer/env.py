@@ -92,8 +92,8 @@ class Platformer(Environment[PlatformerState, PlatformerParams]):
     (success), dies of a mine or an impact, or, truncated, after ``max_steps_in_episode`` steps.
 
     Args:
-        levels: a bank: "starter", which comes with the package, the name of a standard suite, or
-            the path of a bank file; or a course made of maps of one's own.
+        levels: a bank: "starter" or "large", which come with the package, the name of another
+            standard suite, or the path of a bank file; or a course made of maps of one's own.
         category: what levels are played: "all", one category, or several joined by "+". Groups of
             the chosen ones are equally likely. All levels stay in the bank.
         observation: "minimal", float32 ``[34 + 4 * mines]``; or a dict of that, "vector", and of

@@ -1,6 +1,7 @@
 """Banks: what is in them, their files, and how they are made."""
 
 import dataclasses
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -54,6 +55,18 @@ def test_the_starter_bank_has_every_category_in_slices(starter):
         assert set(starter.generators[members]) == {group.generator}
         first += group.size
     assert first == len(starter)
+
+
+def test_the_large_bank_has_the_levels_of_starter_and_none_of_test(starter):
+    large, test = load("large"), load("test")
+    assert dict(Counter(large.categories)) == SUITES["large"].counts
+    known = {likeness(level) for level in large.maps}
+    assert len(known) == len(large)
+    assert known.isdisjoint(likeness(level) for level in test.maps)
+    assert len(known & {likeness(level) for level in starter.maps}) > 0.9 * len(starter)
+    some = [(n, large.maps[n], large.proofs[n]) for n in range(0, len(large), 40)]
+    for number, proof in check(some, FAST):
+        assert proof is not None and proof.frames == large.proofs[number].frames
 
 
 def test_levels_of_the_starter_bank_come_from_their_seeds(starter):
