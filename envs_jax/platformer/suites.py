@@ -1,8 +1,8 @@
 """Banks by name: made once from fixed seeds, proved, and kept in the user's cache.
 
-``starter``, ``large`` and ``test`` come with the package. ``python -m envs_jax.platformer.suites NAME ...``
-makes others beforehand; whoever loads one that is not there yet makes it, too, which takes some
-minutes. What is interrupted goes on from there the next time. The cache is
+``starter``, ``large`` and ``test`` come with the package. ``python -m envs_jax.platformer.suites
+NAME ...`` makes others beforehand; whoever loads one that is not there yet makes it, too, which
+takes some minutes. What is interrupted goes on from there the next time. The cache is
 ``~/.cache/rljax/levels``, or where the environment variable ``RLJAX_LEVELS`` says.
 """
 
