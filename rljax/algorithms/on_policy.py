@@ -193,7 +193,9 @@ def make_on_policy(
             )
         learnt = learner.learn(state, rollout, rewards, actors.env_id, shuffle_key, shards)
         recent, episode = episode_metrics(rollout.episodes, state.recent, shards)
-        told = shards.mean(shards.map(lambda told: jax.tree.map(jnp.mean, told), rollout.told))
+        told = rollout.told  # empty for worlds that tell nothing: no shards to map over
+        if told:
+            told = shards.mean(shards.map(lambda told: jax.tree.map(jnp.mean, told), told))
         metrics = learnt.metrics | episode | {f"world/{name}": x for name, x in told.items()}
         metrics["update/skipped"] = learnt.skipped.astype(jnp.float32)
         progress = state.curriculum
