@@ -66,7 +66,8 @@ def make(env_id: str, **overrides: Any) -> tuple[Any, Any]:
     Args:
         env_id: one of `available`.
         overrides: fields of the world's parameters, or arguments of its constructor (such as
-            ``map_name`` of FrozenLake-misc, which fixes shapes and so cannot be a parameter).
+            ``map_name`` of FrozenLake-misc, which fixes shapes and so cannot be a parameter). A
+            name that is both is the constructor's.
 
     Returns:
         The environment and its parameters.
@@ -89,11 +90,11 @@ def make(env_id: str, **overrides: Any) -> tuple[Any, Any]:
     built = {
         name: _checked(env_id, name, value, arguments[name])
         for name, value in overrides.items()
-        if name not in fields
+        if name in arguments
     }
     if built:
         env = factory(**built)
-    fitting = {name: value for name, value in overrides.items() if name in fields}
+    fitting = {name: value for name, value in overrides.items() if name not in arguments}
     params = env.default_params
     return env, params.replace(**_changes(env_id, params, fitting))
 

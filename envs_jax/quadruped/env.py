@@ -36,6 +36,7 @@ from envs_jax.quadruped.world import (
     randomised,
     start,
     steered,
+    targets,
 )
 from envs_jax.words import check_word
 
@@ -73,7 +74,7 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         promotion: whose rule of levels: "legged_gym" or "extreme_parkour".
         velocity: whether the trunk's velocity is part of the proprioception.
         scan: "none", or the name of a grid, see :mod:`~envs_jax.quadruped.scan`.
-        depth: height and width of depth images; () for none.
+        depth: height and width of depth images; None for none.
         privileged: whether there is a part for the critic; it has the scan of the grid "rough"
             too, where there is a terrain and no scan for all.
         whole_body: whether knees and trunk touch the ground, or the feet alone.
@@ -94,7 +95,7 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         promotion: Rule = "legged_gym",
         velocity: bool = True,
         scan: str = "none",
-        depth: tuple[int, ...] = (),
+        depth: tuple[int, int] | None = None,
         privileged: bool = False,
         whole_body: bool = True,
     ) -> None:
@@ -117,9 +118,9 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         )
         self._has_terrain = bool(kinds)
         self._grid = None if scan == "none" else scan_grid(scan)
-        if depth and (len(depth) != 2 or min(depth) < 1):
-            raise ValueError(f"depth {depth}: expected height and width in pixels, or ()")
-        self._depth = tuple(int(size) for size in depth)
+        if depth is not None and (np.shape(depth) != (2,) or min(depth) < 1):
+            raise ValueError(f"depth {depth}: expected height and width in pixels, or None")
+        self._depth = tuple(int(size) for size in depth or ())
         self._rewards, self._promotion = rewards, promotion
         self._velocity, self._privileged = velocity, privileged
         self._whole_body = whole_body
@@ -175,11 +176,7 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         """One control step of `SUBSTEPS` steps of the physics."""
         push_key, command_key, observe_key, camera_key = jax.random.split(key, 4)
         control = params.dt * SUBSTEPS
-        limit = params.action_limit
-        chosen = jnp.clip(jnp.asarray(action, jnp.float32).reshape(4, 3), -limit, limit)
-        # A policy that broke down shall not break the world: the joints go home.
-        chosen = jnp.where(jnp.isnan(chosen), 0.0, chosen)
-        target = params.robot.home + params.action_scale * chosen
+        chosen, target = targets(action, params)
         robot = randomised(state, params)
         ground = None if params.terrain is None else params.terrain.ground
         body, forces = simulate(
@@ -252,7 +249,7 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
             "falls": fell.astype(jnp.float32),
             "level": state.level.astype(jnp.float32),
         }
-        following = self._disturbed(following, (push_key, command_key), directed, params)
+        following = self._disturbed(following, (push_key, command_key), heading, directed, params)
         following = self._looked(following, camera_key, params)
         kinds = jnp.zeros(1, jnp.int32) if params.terrain is None else params.terrain.kinds
         info = {"success": success, "group": jnp.asarray(kinds)[state.column], "metrics": metrics}
@@ -371,6 +368,7 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         self,
         state: QuadrupedState,
         keys: tuple[jax.Array, jax.Array],
+        yaw: jax.Array,
         directed: jax.Array,
         params: QuadrupedParams,
     ) -> QuadrupedState:
@@ -379,7 +377,7 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         push = params.push_speed * jnp.append(2 * shares - 1, 0.0)
         push = jnp.where(state.time % params.push_steps == 0, push, 0.0)
         body = state.body.replace(velocity=state.body.velocity + push)
-        drawn, heading = draw_command(jax.random.uniform(keys[1], (4,)), directed, params)
+        drawn, heading = draw_command(jax.random.uniform(keys[1], (4,)), yaw, directed, params)
         renew = state.time % params.command_steps == 0
         return state.replace(
             body=body,

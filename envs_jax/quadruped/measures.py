@@ -10,7 +10,7 @@ from envs_jax.quadruped.heights import HeightMap, height_at
 from envs_jax.quadruped.robot import Robot
 from envs_jax.quadruped.timestep import Body
 
-__all__ = ["feet_of", "ground_height", "on_edge", "rotation_of", "wrapped"]
+__all__ = ["feet_of", "ground_height", "on_edge", "places_of_feet", "rotation_of", "wrapped"]
 
 _EDGE = 0.05  # m around a foot, and m that the ground falls away within it, for an edge
 
@@ -23,15 +23,17 @@ def rotation_of(body: Body) -> jax.Array:
 
 def feet_of(before: Body, body: Body, robot: Robot, control: Any) -> tuple[jax.Array, jax.Array]:
     """Where the feet are, [4, 3], m, and how fast they went along the ground, [4], m/s."""
+    now = places_of_feet(body, robot)
+    gone = now - places_of_feet(before, robot)
+    return now, jnp.linalg.norm(gone[:, :2], axis=-1) / control
 
-    def place(body: Body) -> jax.Array:
-        pose = dynamics.pose_of(tuple(body.quaternion), tuple(body.angles.T), robot)
-        feet, _ = dynamics.to_trunk(pose, (pose.foot, pose.foot))
-        world = dynamics.to_world(pose, feet)
-        return body.position + jnp.stack([jnp.asarray(x) for x in world], -1)
 
-    now = place(body)
-    return now, jnp.linalg.norm((now - place(before))[:, :2], axis=-1) / control
+def places_of_feet(body: Body, robot: Robot) -> jax.Array:
+    """The middles of the feet, [4, 3], m."""
+    pose = dynamics.pose_of(tuple(body.quaternion), tuple(body.angles.T), robot)
+    feet, _ = dynamics.to_trunk(pose, (pose.foot, pose.foot))
+    world = dynamics.to_world(pose, feet)
+    return body.position + jnp.stack([jnp.asarray(x) for x in world], -1)
 
 
 def on_edge(ground: HeightMap | None, feet: jax.Array) -> jax.Array:

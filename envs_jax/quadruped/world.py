@@ -14,7 +14,7 @@ from envs_jax.quadruped.depth import Camera
 from envs_jax.quadruped.engine import Body, Forces
 from envs_jax.quadruped.frames import CameraState
 from envs_jax.quadruped.kinds import KINDS
-from envs_jax.quadruped.measures import wrapped
+from envs_jax.quadruped.measures import places_of_feet, wrapped
 from envs_jax.quadruped.reward import WEIGHTS, RewardParams
 from envs_jax.quadruped.robot import Robot
 from envs_jax.quadruped.terrain import Terrain
@@ -28,6 +28,7 @@ __all__ = [
     "draw_command",
     "start",
     "steered",
+    "targets",
 ]
 
 
@@ -59,8 +60,9 @@ class QuadrupedParams(RewardParams):
         push_speed: up to which the trunk's horizontal velocity is changed, m/s, along each axis,
             every `push_steps` control steps.
         noise: factor of the observation's noise; 0: none.
-        spawn_joints: joints start within this of home, rad; spawn_speed: the trunk's velocities
-            within this of 0, m/s and rad/s. spawn_radius: x and y within this of the start, m.
+        spawn_joints: joints start within this of home, rad, the lowest foot just on the ground.
+            spawn_speed: the trunk's velocities within this of 0, m/s and rad/s. spawn_radius: x and
+            y within this of the start, m.
         fall_tilt: cosine of the trunk's tilt below which a robot has fallen.
         fall_height: height of the trunk above the ground below which it has, m.
         fall_depth: m below a course's start at which a robot has fallen off it.
@@ -175,18 +177,19 @@ def between(share: jax.Array, ends: Any, scale: Any = 1.0) -> jax.Array:
 
 
 def draw_command(
-    shares: jax.Array, directed: jax.Array, params: QuadrupedParams
+    shares: jax.Array, yaw: jax.Array, directed: jax.Array, params: QuadrupedParams
 ) -> tuple[jax.Array, jax.Array]:
-    """A command [3] and a heading, rad, from uniform numbers [4]."""
+    """A command [3] and a heading, rad, for a robot that points to `yaw`, from numbers [4]."""
     scale = params.command_scale
     planar = jnp.stack(
         [between(shares[0], params.command_x, scale), between(shares[1], params.command_y, scale)]
     )
     planar = jnp.where(jnp.linalg.norm(planar) < params.stand_below, 0.0, planar)
     course = jnp.stack([between(shares[0], params.course_speed), jnp.float32(0)])
-    yaw = between(shares[2], params.command_yaw, scale)
-    command = jnp.append(jnp.where(directed, course, planar), yaw)
-    return command, jnp.where(directed, 0.0, jnp.pi * (2 * shares[3] - 1))
+    rate = between(shares[2], params.command_yaw, scale)
+    command = jnp.append(jnp.where(directed, course, planar), rate)
+    heading = jnp.where(directed, 0.0, jnp.pi * (2 * shares[3] - 1))
+    return steered(command, heading - yaw, directed, params), heading
 
 
 def steered(
@@ -203,6 +206,22 @@ def steered(
     rate = jnp.clip(_HEADING_GAIN * wrapped(turn), -_MOST_YAW, _MOST_YAW)
     follows = jnp.asarray(params.follow_heading) | directed
     return command.at[2].set(jnp.where(follows, rate, command[2]))
+
+
+def targets(action: Any, params: QuadrupedParams) -> tuple[jax.Array, jax.Array]:
+    """An action as it is taken, [4, 3], and the joint angles that it steers to, rad.
+
+    Raises:
+        ValueError: if it is not 12 numbers.
+    """
+    action = jnp.asarray(action, jnp.float32)
+    if action.shape != (12,):
+        raise ValueError(f"action of shape {action.shape}: expected (12,), one for each joint")
+    limit = params.action_limit
+    chosen = jnp.clip(action.reshape(4, 3), -limit, limit)
+    # A policy that broke down shall not break the world: the joints go home.
+    chosen = jnp.where(jnp.isnan(chosen), 0.0, chosen)
+    return chosen, params.robot.home + params.action_scale * chosen
 
 
 def start(
@@ -230,7 +249,7 @@ def start(
         origin, directed = starts[level, column], jnp.asarray(terrain.directed)[column]
     signed = 2 * shares[2:] - 1
     yaw = jnp.pi * signed[0] * jnp.where(directed, 0.1, 1.0)
-    place = origin + jnp.append(params.spawn_radius * signed[1:3], robot.height)
+    place = origin + jnp.append(params.spawn_radius * signed[1:3], 0.0)
     body = Body(
         position=place,
         quaternion=jnp.stack([jnp.cos(yaw / 2), 0 * yaw, 0 * yaw, jnp.sin(yaw / 2)]),
@@ -243,9 +262,11 @@ def start(
         ),
         speeds=jnp.zeros((4, 3)),
     )
+    lowest = places_of_feet(body, robot)[:, 2].min() - robot.foot_radius
+    body = body.replace(position=place.at[2].add(origin[2] - lowest))
     rest = shares[23:_START]
     least, most = (jnp.asarray(end) for end in params.delay)
-    command, heading = draw_command(shares[_START:], directed, params)
+    command, heading = draw_command(shares[_START:], yaw, directed, params)
     home = jnp.broadcast_to(jnp.asarray(robot.home), (4, 3))
     return QuadrupedState(
         time=jnp.int32(0),
