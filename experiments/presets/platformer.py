@@ -13,6 +13,8 @@ from rljax.training.config import Config, EnvConfig, EvaluationConfig
 
 _DISCOUNT = 0.995  # also of the shaping, see Platformer-v1's shaping_discount
 
+_MIXING = 0.7  # share of episodes in earlier stages
+
 # Category, success to advance at, episodes before that, success to go back below.
 _STAGES = (
     ("simplest", 0.60, 100, 0.0),
@@ -27,7 +29,7 @@ _STAGES = (
 )
 
 
-def _config(name: str, total_steps: int, **options: str) -> Config:
+def _config(name: str, total_steps: int, **options: str | int) -> Config:
     return Config(
         name=name,
         env=EnvConfig(name="Platformer-v1", params=options),
@@ -66,11 +68,10 @@ def platformer_curriculum() -> Config:
         )
         for category, advance_at, min_episodes, regress_below in _STAGES
     )
-    config = _config("platformer_curriculum", 8_000_000)
-    return dataclasses.replace(
-        config,
-        curriculum=CurriculumConfig(stages=tuple(stages)),
-    )
+    config = _config("platformer_curriculum", 4_000_000, levels="large", mirrored=True, mines=4)
+    # The last stage is most of a run: what the others teach should not be forgotten in it.
+    curriculum = CurriculumConfig(stages=tuple(stages), mixing=_MIXING, mixing_when_failing=_MIXING)
+    return dataclasses.replace(config, curriculum=curriculum)
 
 
 PRESETS = {preset.__name__: preset for preset in (platformer_ppo, platformer_curriculum)}
