@@ -326,8 +326,35 @@ class Ticking(Environment[Tick, EnvParams]):
         return spaces.Dict({"seen": seen, spaces.ACTION_MASK: spaces.Box(0, 1, (4,), jnp.bool)})
 
 
+class Recall(Ticking):
+    """`Ticking` whose number, -1/2 or 1/2, is to be named in every step: reward -(a - number)^2.
+
+    The part "answer" says it all the time, "glimpse" in an episode's first step only.
+    """
+
+    def reset_env(self, key: jax.Array, params: EnvParams) -> tuple[Any, Tick]:
+        state = Tick(0, jax.random.bernoulli(key) - 0.5)
+        return self.observe(key, state, None, params), state
+
+    def step_env(self, key: jax.Array, state: Tick, action: Any, params: EnvParams) -> Any:
+        observation, following, _, ends, info = super().step_env(key, state, action, params)
+        return observation, following, -jnp.square(action - state.number).sum(), ends, info
+
+    def observe(self, key: jax.Array, state: Tick, action: Any, params: EnvParams) -> Any:
+        glimpse = jnp.where(jnp.asarray(state.time) == 0, state.number, 0.0)
+        return {"answer": state.number[None], "glimpse": glimpse[None]}
+
+    def action_space(self, params: EnvParams) -> Any:
+        return spaces.Box(-1.0, 1.0, (1,))
+
+    def observation_space(self, params: EnvParams) -> Any:
+        part = spaces.Box(-0.5, 0.5, (1,))
+        return spaces.Dict({"answer": part, "glimpse": part})
+
+
 def _register() -> None:
     envs_jax.register("probe/ticking", Ticking)
+    envs_jax.register("probe/recall", Recall)
     for name in TABLES:
         envs_jax.register(f"probe/{name}", lambda name=name: TableWorld(name))
     for world in (Reach, Combination, Forbidden, TwoParts, Secret, Picture):

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 METRIC = re.compile(
-    r"(episode|recent|loss|policy|value|update|evaluation|speed|curriculum)/[a-z_]+"
+    r"(episode|recent|loss|policy|value|distil|update|evaluation|speed|curriculum)/[a-z_]+"
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -10,17 +11,18 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from envs_jax.autoreset import AutoReset
-from rljax.algorithms.base import Algorithm, Metrics
+from rljax.algorithms.base import Act, Algorithm, Metrics
+from rljax.algorithms.fit import Batch
 from rljax.algorithms.ppo_config import Hypers, PPOConfig
 from rljax.control.curriculum import Curriculum
 from rljax.core.errors import UserError
 from rljax.core.mesh import Shards
 from rljax.core.types import Actors, PolicyState, TrainState, Transition, policy_state
 from rljax.data.episodes import episode_metrics, no_episodes
-from rljax.data.minibatches import choose_blocks
-from rljax.data.rollout import Rollout, collect, start_actors
-from rljax.networks import ActorCritic, NetworkConfig, Team
-from rljax.ops import Moments, ValueNorm, explained_variance, normalisation
+from rljax.data.minibatches import choose_blocks, to_items
+from rljax.data.rollout import Rollout, collect, next_values, start_actors
+from rljax.networks import ActorCritic, NetworkConfig, Pair, Team
+from rljax.ops import Moments, ValueNorm, explained_variance, gae, normalisation
 
 # Streams of a member's key and of an update's key.
 _PARAMS, _ENVIRONMENTS, _UPDATES = 0, 1, 2
@@ -80,6 +82,10 @@ class Learnt(NamedTuple):
     metrics: Metrics
 
 
+def _acting(state: TrainState) -> tuple[Any, Moments | None]:
+    return state.params, state.observation_moments
+
+
 class Learner(NamedTuple):
     """How an algorithm learns from rollouts.
 
@@ -87,17 +93,19 @@ class Learner(NamedTuple):
         hypers: traced hyperparameters at the start; called once for each member.
         init: parameters -> (optimiser state, statistics of value targets or None).
         learn: (state, rollout, rewards, env_id, key, shards) -> :class:`Learnt`.
+        acting: state -> (what the network acts by in rollouts, moments of its observations).
     """
 
     hypers: Callable[[], Hypers]
     init: Callable[[Any], tuple[Any, ValueNorm | None]]
     learn: Callable[[TrainState, Rollout, jax.Array, jax.Array, jax.Array, Shards], Learnt]
+    acting: Callable[[TrainState], tuple[Any, Moments | None]] = _acting
 
 
 def make_on_policy(
     env: AutoReset,
     env_params: Any,
-    network: ActorCritic | Team,
+    network: ActorCritic | Team | Pair,
     learner: Learner,
     sizes: Sizes,
     *,
@@ -121,7 +129,6 @@ def make_on_policy(
         random_phase: whether the first episodes start at random ages.
         curriculum: what decides the stages of a staged world; None for any other.
     """
-    apply: Callable[..., Any] = network.apply
     constants = jax.tree.map(jnp.asarray, env_params)  # on a device once, not for every launch
 
     def world_params(progress: Any) -> Any:
@@ -175,8 +182,7 @@ def make_on_policy(
             return collect(
                 env,
                 network,
-                state.params,
-                state.observation_moments,
+                *learner.acting(state),
                 params_now,
                 actors,
                 rollout_key,
@@ -222,6 +228,16 @@ def make_on_policy(
         )
         return state, metrics
 
+    steps = num_envs * sizes.length
+    player = network.student if isinstance(network, Pair) else network  # who acts after training
+    act, initial_carry = make_act(player), player.initial_carry
+    return Algorithm(init, update, policy_state, act, initial_carry, steps, sizes.blocks)
+
+
+def make_act(network: ActorCritic | Team) -> Act:
+    """Return how a policy of this network acts."""
+    apply: Callable[..., Any] = network.apply
+
     def act(
         policy: PolicyState, carry: Any, observation: Any, reset: jax.Array, key: jax.Array | None
     ) -> tuple[Any, jax.Array]:
@@ -243,8 +259,53 @@ def make_on_policy(
             action = distribution.sample(network.draw_noise(key, (1, reset.shape[0])))
         return carry, network.to_environment(distribution, action)[0]
 
-    steps = num_envs * sizes.length
-    return Algorithm(init, update, policy_state, act, network.initial_carry, steps, sizes.blocks)
+    return act
+
+
+def make_batch(
+    state: TrainState,
+    rollout: Rollout,
+    rewards: jax.Array,
+    env_id: jax.Array,
+    sizes: Sizes,
+    num_envs: int,
+) -> Batch:
+    """Return a shard's rollout as items, with advantages.
+
+    Args:
+        state: what is known before learning from it.
+        rollout: of B_local environments.
+        rewards: float32 [T, B_local], scaled.
+        env_id: int32 [B_local].
+        sizes: how it is cut.
+        num_envs: environments over all devices (B).
+    """
+    steps, hypers = rollout.transitions, state.hypers
+    advantages, returns = gae(
+        rewards,
+        steps.value,
+        next_values(rollout),
+        steps.terminated,
+        steps.truncated,
+        hypers.gamma,
+        hypers.gae_lambda,
+    )
+    observation = steps.observation
+    if state.observation_moments is not None:
+        observation = normalisation.normalise(state.observation_moments, observation)
+    items = functools.partial(to_items, chunk_length=sizes.item)
+    per_block = num_envs // sizes.blocks
+    return Batch(
+        observation=items(observation),
+        reset=items(steps.reset),
+        action=items(steps.action),
+        log_prob=items(steps.log_prob),
+        value=items(steps.value),
+        advantage=items(advantages),
+        returns=items(returns),
+        carry=jax.tree.map(lambda x: x.reshape((-1,) + x.shape[2:]), rollout.carries),
+        block_ids=env_id[::per_block] // per_block,
+    )
 
 
 def value_metrics(values: jax.Array, returns: jax.Array, shards: Shards) -> Metrics:

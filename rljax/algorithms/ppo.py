@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import jax
@@ -11,16 +10,21 @@ from jax.flatten_util import ravel_pytree
 from envs_jax.autoreset import AutoReset
 from rljax.algorithms.base import Algorithm
 from rljax.algorithms.fit import Batch, make_optimiser
-from rljax.algorithms.on_policy import Learner, Learnt, cut, make_on_policy, value_metrics
+from rljax.algorithms.on_policy import (
+    Learner,
+    Learnt,
+    cut,
+    make_batch,
+    make_on_policy,
+    value_metrics,
+)
 from rljax.algorithms.ppo_config import PPOConfig, make_hypers
 from rljax.algorithms.ppo_update import make_optimise
 from rljax.control.curriculum import Curriculum
 from rljax.core.mesh import Shards
 from rljax.core.types import TrainState
-from rljax.data.minibatches import to_items
-from rljax.data.rollout import Rollout, next_values
+from rljax.data.rollout import Rollout
 from rljax.networks import NetworkConfig, make_network
-from rljax.ops import gae, normalisation
 
 
 def make_ppo(
@@ -66,39 +70,12 @@ def make_ppo(
         key: jax.Array,
         shards: Shards,
     ) -> Learnt:
-        hypers = state.hypers
-
         def prepare(rollout: Rollout, rewards: jax.Array, env_id: jax.Array) -> Batch:
-            steps = rollout.transitions
-            advantages, returns = gae(
-                rewards,
-                steps.value,
-                next_values(rollout),
-                steps.terminated,
-                steps.truncated,
-                hypers.gamma,
-                hypers.gae_lambda,
-            )
-            observation = steps.observation
-            if state.observation_moments is not None:
-                observation = normalisation.normalise(state.observation_moments, observation)
-            items = functools.partial(to_items, chunk_length=sizes.item)
-            per_block = num_envs // sizes.blocks
-            return Batch(
-                observation=items(observation),
-                reset=items(steps.reset),
-                action=items(steps.action),
-                log_prob=items(steps.log_prob),
-                value=items(steps.value),
-                advantage=items(advantages),
-                returns=items(returns),
-                carry=jax.tree.map(lambda x: x.reshape((-1,) + x.shape[2:]), rollout.carries),
-                block_ids=env_id[::per_block] // per_block,
-            )
+            return make_batch(state, rollout, rewards, env_id, sizes, num_envs)
 
         batch = shards.map(prepare, rollout, rewards, env_id)
         params, opt_state, skipped, metrics = optimise(
-            state.params, state.opt_state, hypers, state.updates, batch, key, shards
+            state.params, state.opt_state, state.hypers, state.updates, batch, key, shards
         )
         metrics |= value_metrics(batch.value, batch.returns, shards)
         return Learnt(params, opt_state, None, skipped, metrics)

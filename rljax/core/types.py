@@ -17,7 +17,8 @@ class Transition(struct.PyTreeNode):
     Attributes:
         observation: what the action was chosen on, as the environment gave it.
         reset: bool, whether ``observation`` is an episode's first.
-        action: the stored action, the one ``log_prob`` belongs to.
+        action: the stored action, the one ``log_prob`` belongs to; in distillation beside what the
+            teacher would have done.
         log_prob: float32, log probability (density) of ``action`` when it was drawn.
         value: float32, the critic's value of ``observation``.
         reward: float32, unscaled.
@@ -29,7 +30,7 @@ class Transition(struct.PyTreeNode):
 
     observation: Any
     reset: jax.Array
-    action: jax.Array
+    action: Any
     log_prob: jax.Array
     value: jax.Array
     reward: jax.Array

@@ -18,7 +18,7 @@ from envs_jax.autoreset import AutoReset
 from rljax.core.prng import fold_each
 from rljax.core.types import Actors, EpisodeTotals, Transition
 from rljax.data.episodes import team_mean
-from rljax.networks import ActorCritic, Team
+from rljax.networks import ActorCritic, Pair, Team
 from rljax.ops import Moments, normalisation
 
 # Streams of an environment's key within an update.
@@ -48,7 +48,7 @@ class Rollout(struct.PyTreeNode):
 
 def start_actors(
     env: AutoReset,
-    network: ActorCritic | Team,
+    network: ActorCritic | Team | Pair,
     key: jax.Array,
     env_ids: jax.Array,
     env_params: Any,
@@ -72,7 +72,7 @@ def start_actors(
 
 def collect(
     env: AutoReset,
-    network: ActorCritic | Team,
+    network: ActorCritic | Team | Pair,
     params: Any,
     moments: Moments | None,
     env_params: Any,

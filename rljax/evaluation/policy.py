@@ -9,13 +9,10 @@ import jax
 import jax.numpy as jnp
 
 from rljax.algorithms.base import Algorithm
-from rljax.core.errors import UserError
-from rljax.core.runtime import local_devices, prepare
+from rljax.core.runtime import prepare
 from rljax.core.types import PolicyState
-from rljax.training.build import make_program
-from rljax.training.checkpoint import Checkpoints
 from rljax.training.config import Config
-from rljax.training.run_folder import RunFolder
+from rljax.training.restore import restore
 
 
 class Policy:
@@ -80,16 +77,6 @@ def load_policy(
         UserError: if there is no such run, checkpoint or member.
     """
     prepare()
-    folder = RunFolder.open(run_dir)
-    config = folder.read_config()
-    program = make_program(config, local_devices(1))
-    if not 0 <= member < config.seeds:
-        raise UserError(f"member {member}: the run has {config.seeds}, numbered from 0")
-    with Checkpoints(folder.checkpoints_path) as checkpoints:
-        wanted = checkpoints.best_step() if env_steps == "best" else env_steps
-        if wanted is None and env_steps is not None:
-            raise UserError(f"no checkpoint in {folder.checkpoints_path} has an evaluation yet")
-        if wanted is not None and not isinstance(wanted, int):
-            raise UserError(f"env_steps: got {wanted!r}, expected a number or 'best'")
-        steps, state, _ = checkpoints.restore(program.abstract_state(), wanted)
-    return Policy(config, program.algorithm, program.policies(state)[member], steps)
+    run = restore(run_dir, env_steps)
+    policy = run.policy(member)
+    return Policy(run.config, run.program.algorithm, policy, run.env_steps)

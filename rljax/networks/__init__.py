@@ -3,6 +3,7 @@
 from rljax.networks.actor_critic import ActorCritic, make_network
 from rljax.networks.config import NetworkConfig
 from rljax.networks.heads import ActionHead
+from rljax.networks.pair import Pair
 from rljax.networks.team import Team, make_team
 from rljax.networks.torsos import own_parts
 
@@ -10,6 +11,7 @@ __all__ = [
     "ActionHead",
     "ActorCritic",
     "NetworkConfig",
+    "Pair",
     "Team",
     "make_network",
     "make_team",

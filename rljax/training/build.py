@@ -9,7 +9,7 @@ import jax
 
 import envs_jax
 from envs_jax.autoreset import AutoReset
-from rljax.algorithms import Algorithm, make_happo, make_ppo
+from rljax.algorithms import Algorithm, Teacher, make_distil, make_happo, make_ppo
 from rljax.core.errors import UserError
 from rljax.training.config import Config
 from rljax.training.program import Program
@@ -53,12 +53,20 @@ def total_updates(config: Config) -> int:
     return math.ceil(config.total_steps / (config.num_envs * config.ppo.rollout_length))
 
 
-def make_algorithm(config: Config) -> Algorithm:
+def make_algorithm(config: Config, teacher: Teacher | None = None) -> Algorithm:
     """Return the algorithm of a config, on its environment: by how many agents that has.
+
+    Args:
+        config: the run's.
+        teacher: of a distillation; None: read from the run folder that the config names.
 
     Raises:
         UserError: for options that do not fit.
     """
+    if config.distil is not None and teacher is None:
+        from rljax.training.restore import find_teacher  # which makes the teacher's program
+
+        teacher = find_teacher(config)
     env, params = make_env(config)
     curriculum = None
     if config.curriculum is not None:
@@ -71,8 +79,15 @@ def make_algorithm(config: Config) -> Algorithm:
         "curriculum": curriculum,
     }
     if env.num_agents is None:
-        scaled = config.env.normalise_rewards
-        return make_ppo(env, params, config.network, config.ppo, normalise_rewards=scaled, **common)
+        common["normalise_rewards"] = config.env.normalise_rewards
+        if config.distil is not None and teacher is not None:
+            parts = (config.network, config.ppo, config.distil, teacher)
+            return make_distil(env, params, *parts, **common)
+        return make_ppo(env, params, config.network, config.ppo, **common)
+    if config.distil is not None:
+        raise UserError(
+            f"distil.teacher: {config.env.name} has several agents, expected a world of one"
+        )
     if config.env.normalise_rewards:
         raise UserError(
             f"env.normalise_rewards: {config.env.name} has several agents, whose values are scaled "
@@ -81,8 +96,15 @@ def make_algorithm(config: Config) -> Algorithm:
     return make_happo(env, params, config.network, config.ppo, config.team, **common)
 
 
-def make_program(config: Config, devices: list[jax.Device]) -> Program:
+def make_program(
+    config: Config, devices: list[jax.Device], teacher: Teacher | None = None
+) -> Program:
     """Return the program of a config on some devices.
+
+    Args:
+        config: the run's.
+        devices: to run on.
+        teacher: see :func:`make_algorithm`.
 
     Raises:
         UserError: for sizes that do not divide, or members spread over several processes.
@@ -95,6 +117,5 @@ def make_program(config: Config, devices: list[jax.Device]) -> Program:
                 f"{processes}; choose vmap or map, or run each seed by itself"
             )
     seeds = tuple(range(config.seed, config.seed + config.seeds))
-    return Program(
-        make_algorithm(config), config.num_envs, devices, seeds, config.seeds_mode, config.exact
-    )
+    algorithm = make_algorithm(config, teacher)
+    return Program(algorithm, config.num_envs, devices, seeds, config.seeds_mode, config.exact)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from rljax.algorithms.distil_config import DistilConfig
 from rljax.algorithms.happo_config import TeamConfig
 from rljax.algorithms.ppo_config import PPOConfig
 from rljax.control.config import CurriculumConfig
@@ -94,6 +95,11 @@ class Config:
     """The algorithm."""
     team: TeamConfig = TeamConfig()
     """What is added to it in worlds of several agents."""
+    distil: DistilConfig | None = None
+    """Learning from a teacher's actions instead of rewards; none: by the algorithm above."""
+    init_from: str | None = None
+    """Run folder whose newest parameters and observation moments this run starts from, member by
+    member or all from its only one; none: from random ones."""
     curriculum: CurriculumConfig | None = None
     """Stages of growing difficulty; none: the world as `env` says, all the time."""
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -106,5 +112,13 @@ class Config:
             raise ValueError("evaluation.every_stage: there is no curriculum; expected false")
 
 
-RESUMABLE = ("total_steps", "devices", "log_every", "evaluation", "checkpoint", "nonfinite")
+RESUMABLE = (
+    "total_steps",
+    "devices",
+    "log_every",
+    "evaluation",
+    "checkpoint",
+    "nonfinite",
+    "distil.teacher",
+)
 """Fields that may differ when a run goes on; all others are part of what was trained."""

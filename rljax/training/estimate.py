@@ -91,8 +91,8 @@ def flops_per_step(config: Config, program: Program) -> float:
 
     The compiler's own count is of no use for a whole program: it counts the body of a loop once.
     So one forward pass is counted, and multiplied: once to act, and in every epoch once forward
-    and twice its cost backward.  Left out are the environment, the optimiser and the evaluation of
-    final observations.
+    and twice its cost backward.  Left out are the environment, the optimiser, a teacher and the
+    evaluation of final observations.
     """
     env, env_params = make_env(config)
     network = make_network(env.action_space(env_params), config.network)
@@ -105,6 +105,7 @@ def flops_per_step(config: Config, program: Program) -> float:
         lambda x: jax.ShapeDtypeStruct((1, *x.shape), x.dtype), state.actors.observation
     )
     reset = jax.ShapeDtypeStruct((1, config.num_envs), jnp.bool_)
-    forward = jax.jit(network.apply).lower(state.params, state.actors.carry, observation, reset)
+    carry = jax.eval_shape(lambda: network.initial_carry(config.num_envs))
+    forward = jax.jit(network.apply).lower(state.params, carry, observation, reset)
     flops = float((forward.cost_analysis() or {}).get("flops", math.nan)) / config.num_envs
     return flops * (1 + 3 * config.ppo.epochs)

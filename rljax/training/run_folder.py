@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from rljax.algorithms.distil_config import TeacherRecord
 from rljax.core.config import from_dict, load_yaml, to_dict
 from rljax.core.errors import UserError, nearest
 from rljax.training.config import Config
@@ -24,15 +25,25 @@ class RunFolder:
 
     ``config.json`` every resolved field · ``environment.json`` versions and devices ·
     ``metrics.jsonl`` · TensorBoard events · ``checkpoints/`` · ``summary.json`` · with a curriculum
-    ``curriculum.json``.
+    ``curriculum.json`` · of a student ``teacher.json``.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
 
     @classmethod
-    def create(cls, path: str | os.PathLike[str] | None, config: Config) -> RunFolder:
+    def create(
+        cls,
+        path: str | os.PathLike[str] | None,
+        config: Config,
+        teacher: TeacherRecord | None = None,
+    ) -> RunFolder:
         """Make a new run folder.
+
+        Args:
+            path: where; None: a new one under ``runs/``.
+            config: of the run.
+            teacher: whom a student learns from.
 
         Raises:
             UserError: if it exists and is not empty, or cannot be written.
@@ -50,6 +61,8 @@ class RunFolder:
             folder.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"run folder {folder.path}: {error.strerror or error}") from None
+        if teacher is not None:  # before what makes it a run
+            _write_json(folder.teacher_path, to_dict(teacher))
         folder.write_config(config)
         return folder
 
@@ -72,6 +85,10 @@ class RunFolder:
         return self.path / "config.json"
 
     @property
+    def teacher_path(self) -> Path:
+        return self.path / "teacher.json"
+
+    @property
     def metrics_path(self) -> Path:
         return self.path / "metrics.jsonl"
 
@@ -90,6 +107,14 @@ class RunFolder:
             UserError: if the file is damaged.
         """
         return from_dict(Config, load_yaml(self.config_path))
+
+    def read_teacher(self) -> TeacherRecord:
+        """Return whom the run learns from.
+
+        Raises:
+            UserError: if the file is missing or damaged.
+        """
+        return from_dict(TeacherRecord, load_yaml(self.teacher_path))
 
     def write_config(self, config: Config) -> None:
         """Store every field of a config."""

@@ -28,6 +28,7 @@ from rljax.training.metrics import Rows
 from rljax.training.plan import make_plan
 from rljax.training.presets import preset
 from rljax.training.program import MAX_CHUNK, Program
+from rljax.training.restore import begin, find_start, find_teacher
 from rljax.training.run_folder import RunFolder, describe_environment
 from rljax.training.stage_report import StageReport
 from rljax.training.staging import group_names
@@ -88,20 +89,24 @@ def train(
         assert run_dir is not None
         folder = RunFolder.open(run_dir)
         config = _resumed_config(folder.read_config(), config)
-    program = make_program(config, all_devices(config.devices))
+    teacher = find_teacher(config, folder if resume else None)
+    program = make_program(config, all_devices(config.devices), teacher)
     program.abstract_state()  # what does not fit the world is told before anything is written
+    start = None if resume else find_start(config, program)
     if not resume:
-        made = leader_first(lambda: RunFolder.create(run_dir, config))
+        record = None if teacher is None else teacher.record
+        made = leader_first(lambda: RunFolder.create(run_dir, config, record))
         folder = made or RunFolder(run_dir or "")
     with Interrupt(time_limit) as interrupt:
-        return _Run(config, program, folder, resume, interrupt, console).run()
+        return _Run(config, program, start, folder, resume, interrupt, console).run()
 
 
 def _resumed_config(stored: Config, wanted: Config) -> Config:
     """Return the stored config with those fields of ``wanted`` that may change."""
-    fixed = [path for path in diff(stored, wanted) if path.split(".")[0] not in RESUMABLE]
+    changed = diff(stored, wanted)
+    fixed = [path for path in changed if not {path, path.split(".")[0]} & set(RESUMABLE)]
     if fixed:
-        old, new = diff(stored, wanted)[fixed[0]]
+        old, new = changed[fixed[0]]
         raise UserError(
             f"resume: {fixed[0]} is {old} in the run and cannot become {new}. "
             f"Only these may change: {', '.join(RESUMABLE)}."
@@ -116,6 +121,7 @@ class _Run:
         self,
         config: Config,
         program: Program,
+        start: PolicyState | None,
         folder: RunFolder,
         resume: bool | Literal["auto"],
         interrupt: Interrupt,
@@ -142,7 +148,8 @@ class _Run:
             steps, self.state, self.progress = self.checkpoints.restore(program.abstract_state())
             self.updates = steps // self.plan.steps_per_update
         else:
-            self.state = program.init()
+            # A run that was killed before its first checkpoint begins anew.
+            self.state = begin(program, find_start(config, program) if resume else start)
         self.started_at = self.updates
         self.saved_at = self.updates if restores else None
         self.rows: Rows
