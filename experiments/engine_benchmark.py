@@ -44,6 +44,9 @@ def main(argv: list[str]) -> int:
     from rljax.core.runtime import prepare
 
     prepare()
+    import jax
+
+    jax.config.update("jax_enable_compilation_cache", False)
     rows = []
     for batch in options.num_envs:
         for ground in ("flat", "height map"):
@@ -136,15 +139,14 @@ def _mjx(engine: str, ground: str, batch: int) -> tuple[Callable[[], Any], float
     import jax
     import jax.numpy as jnp
 
-    model = _playground_model(ground)
+    model, standing = _playground_model(ground)
     device = mjx.put_model(model)
-    data = mjx.make_data(device)
-    home = jnp.asarray(model.key_qpos[0])
-    data = data.replace(qpos=home, ctrl=home[7:])
+    home = jnp.asarray(standing.ctrl)
+    data = mjx.make_data(device).replace(qpos=jnp.asarray(standing.qpos), ctrl=home)
     many = jax.tree.map(lambda x: jnp.broadcast_to(x, (batch, *x.shape)), data)
 
     def step(many: Any, key: Any) -> tuple[Any, None]:
-        many = many.replace(ctrl=home[7:] + 0.2 * jax.random.normal(key, (batch, 12)))
+        many = many.replace(ctrl=home + 0.2 * jax.random.normal(key, (batch, 12)))
 
         def inner(_: Any, d: Any) -> Any:
             return jax.vmap(lambda one: mjx.step(device, one))(d)
@@ -160,10 +162,8 @@ def _mujoco(engine: str, ground: str, batch: int) -> tuple[Callable[[], Any], fl
         import mujoco
     except ImportError:
         raise _missing("MuJoCo", "mujoco") from None
-    model = _playground_model(ground)
-    data = mujoco.MjData(model)
-    mujoco.mj_resetDataKeyframe(model, data, 0)
-    home = model.key_qpos[0][7:].copy()
+    model, data = _playground_model(ground)
+    home = data.ctrl.copy()
     rng = np.random.default_rng(0)
 
     def run() -> None:
@@ -174,11 +174,12 @@ def _mujoco(engine: str, ground: str, batch: int) -> tuple[Callable[[], Any], fl
     return run, 0.0
 
 
-def _playground_model(ground: str) -> Any:
-    """Our robot in MuJoCo, with the solver settings of Playground's Go1."""
+def _playground_model(ground: str) -> tuple[Any, Any]:
+    """Our robot in MuJoCo, with the solver settings of Playground's Go1, and where it stands."""
     import mujoco
 
-    from envs_jax.quadruped.mjcf import model_of
+    from envs_jax.quadruped.engine import Body
+    from envs_jax.quadruped.mjcf import model_of, place
     from envs_jax.quadruped.robot import make_robot
 
     robot = make_robot()
@@ -188,7 +189,10 @@ def _playground_model(ground: str) -> Any:
     model.opt.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL
     model.opt.impratio = 1.0
     model.opt.iterations, model.opt.ls_iterations = 1, 5
-    return model
+    none = np.zeros(3)
+    upright, height = np.array([1.0, 0.0, 0.0, 0.0]), np.array([0.0, 0.0, robot.height + 0.03])
+    body = Body(height, upright, none, none, np.asarray(robot.home), np.zeros((4, 3)))
+    return model, place(model, body)
 
 
 def _compiled(run: Callable[[Any], Any], start: Any) -> tuple[Callable[[], Any], float]:
