@@ -68,7 +68,7 @@ def _config(
 
 
 def _levels() -> CurriculumConfig:
-    """Every environment goes up and down the rows of the terrain by itself."""
+    """Each environment goes up and down the rows of the terrain by itself."""
     return CurriculumConfig(
         scope="environment",
         stages=tuple(
@@ -118,6 +118,30 @@ def _course(scale: Scale) -> dict[str, Any]:
     }
 
 
+def quadruped_depth(scale: Scale = "tiny") -> Config:
+    """The courses from depth images: with --distil.teacher RUN from a policy with a scan, or PPO.
+
+    The teacher is a run of quadruped_parkour in the same scale.
+    """
+    tiny = scale == "tiny"
+    params = _course(scale) | {"depth": (15, 22) if tiny else (58, 87)}
+    config = _config("quadruped_depth", scale, 500_000, 100_000_000, params)
+    return dataclasses.replace(
+        config,
+        num_envs=128 if tiny else 1024,
+        network=dataclasses.replace(
+            config.network,
+            inputs=("proprioception", "depth"),
+            convolution="depth",
+            encoders=FrozenDict(),
+            core_size=64 if tiny else 512,
+        ),
+        ppo=dataclasses.replace(config.ppo, epochs=2),
+        curriculum=_levels(),
+    )
+
+
 PRESETS = {
-    preset.__name__: preset for preset in (quadruped_flat, quadruped_rough, quadruped_parkour)
+    preset.__name__: preset
+    for preset in (quadruped_flat, quadruped_rough, quadruped_parkour, quadruped_depth)
 }
