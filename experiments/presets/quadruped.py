@@ -45,7 +45,6 @@ def _config(
             skip_core=True,
             initial_std=0.8,
             scale_actions=False,
-            separate_value="privileged" in params,
         ),
         ppo=PPOConfig(
             rollout_length=24,
