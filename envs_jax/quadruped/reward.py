@@ -170,8 +170,8 @@ def reward_terms(step: Step, params: RewardParams) -> dict[str, jax.Array]:
     With v, w the trunk's velocity and spin in its frame, c the command, q joint angles:
 
     * ``track_velocity``: ``exp(-|v_xy - c_xy|^2 / width)``, ``track_yaw``: likewise of the yaw rate
-    * ``goal_velocity``: ``min(v . d, c) / c`` along the way d that the command points, and
-      ``goal_heading``: ``exp(-|heading error|)``
+    * ``goal_velocity``: ``min(v . d, c) / c`` along the way d of a course, elsewhere that of the
+      command, and ``goal_heading``: ``exp(-|heading error|)``
     * ``vertical_velocity``: ``v_z^2`` (halved on courses), ``tilt_rate``: ``|w_xy|^2``,
       ``orientation``: ``|gravity_xy|^2`` (level ground only), ``height``: squared difference from
       the robot's standing height
@@ -193,7 +193,9 @@ def reward_terms(step: Step, params: RewardParams) -> dict[str, jax.Array]:
     error = jnp.sum((step.velocity[:2] - command[:2]) ** 2)
     yaw_error = (body.spin[2] - command[2]) ** 2
     asked = jnp.linalg.norm(command[:2])
-    along = jnp.dot(step.velocity[:2], command[:2]) / jnp.maximum(asked, 1e-6)
+    ahead = jnp.stack([jnp.cos(step.heading_error), jnp.sin(step.heading_error)])
+    way = jnp.where(step.directed, ahead, command[:2] / jnp.maximum(asked, 1e-6))
+    along = jnp.dot(step.velocity[:2], way)
     off_home = body.angles - robot.home
     middle, half = (robot.lower + robot.upper) / 2, (robot.upper - robot.lower) / 2
     beyond = jnp.abs(body.angles - middle) - params.soft_limit * half

@@ -98,7 +98,10 @@ def goal_velocity(n):
     asked = np.hypot(*n.step.command[:2])
     if asked == 0:
         return 0.0
-    along = n.step.velocity[:2] @ n.step.command[:2] / asked
+    way = n.step.command[:2] / asked
+    if n.step.directed:  # to where the course goes, wherever the robot points
+        way = np.array([np.cos(n.step.heading_error), np.sin(n.step.heading_error)])
+    along = n.step.velocity[:2] @ way
     return min(along, asked) / (asked + 1e-5)  # as extreme-parkour has it
 
 
