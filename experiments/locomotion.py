@@ -46,12 +46,13 @@ def _parser() -> Parser:
 def main(argv: list[str]) -> int:
     """Do what the command line says; return the exit code."""
     options = _parser().parse_args(argv)
-    for name in ("episodes", "seconds"):
-        if getattr(options, name) <= 0:
-            raise UserError(f"--{name} {getattr(options, name)}: expected more than 0")
+    least = {"episodes": 1, "seconds": (_SETTLE + 1) / _CONTROL, "mujoco": 0}
+    for name, value in least.items():
+        if not getattr(options, name) >= value:
+            raise UserError(f"--{name} {getattr(options, name)}: expected at least {value}")
     results = {run: _assess(run, options) for run in options.runs}
     if options.json:
-        print(json.dumps(results))
+        print(json.dumps(results, allow_nan=False))
     else:
         _show(results)
     return OK
@@ -59,19 +60,23 @@ def main(argv: list[str]) -> int:
 
 def _assess(run: str, options: Namespace) -> dict[str, Any]:
     from rljax.evaluation.policy import load_policy
+    from rljax.training.run_folder import RunFolder
 
+    trained = RunFolder.open(run).read_config().env
+    if trained.name != _WORLD:
+        raise UserError(f"{run}: trained in {trained.name}, expected {_WORLD}")
+    if options.levels and trained.params.get("ground", "flat") == "flat":
+        raise UserError(f"{run}: trained on flat ground, which has no levels")
     text = options.env_steps
     steps = int(text) if text is not None and text.isdecimal() else text
     policy = load_policy(run, env_steps=steps, member=options.member)
-    if policy.config.env.name != _WORLD:
-        raise UserError(f"{run}: trained in {policy.config.env.name}, expected {_WORLD}")
     import jax
     import jax.numpy as jnp
 
     import envs_jax
     from envs_jax.quadruped.assessment import tracking, traversal, walk
 
-    env, params = envs_jax.make(_WORLD, **policy.config.env.params)
+    env, params = envs_jax.make(_WORLD, **trained.params)
 
     def decide(carry: Any, seen: Any, reset: Any, key: Any) -> tuple[Any, Any]:
         forgets = jnp.ones_like(reset) if options.forget else reset
@@ -82,8 +87,6 @@ def _assess(run: str, options: Namespace) -> dict[str, Any]:
     play = walk(env, decide, carry, options.episodes, steps=seconds, settle=_SETTLE)
     result: dict[str, Any] = {"flat or any level": tracking(play(params, options.seed))}
     if options.levels:
-        if params.terrain is None:
-            raise UserError(f"{run}: trained on flat ground, which has no levels")
         whole = int(params.max_steps_in_episode)
         through = walk(env, decide, carry, options.episodes, steps=whole)
         levels = np.shape(params.terrain.starts)[0]
@@ -94,9 +97,13 @@ def _assess(run: str, options: Namespace) -> dict[str, Any]:
         def act(carry: Any, seen: Any, reset: Any) -> tuple[Any, Any]:
             return policy.algorithm.act(policy.state, carry, seen, reset, None)
 
-        walks = walk_in_mujoco(
-            env, params, jax.jit(act), policy.initial_carry(1), options.mujoco, seconds, _SETTLE
-        )
+        alone = policy.initial_carry(1)
+        try:
+            walks = walk_in_mujoco(
+                env, params, jax.jit(act), alone, options.mujoco, seconds, _SETTLE
+            )
+        except ValueError as error:
+            raise UserError(f"--mujoco: {error}") from None
         result["MuJoCo"] = tracking(walks)
     return result
 
@@ -106,7 +113,7 @@ def _show(results: dict[str, Any]) -> None:
         print(run)
         names = [name for name in result if name != "levels"]
         columns = list(result[names[0]])
-        rows = [[name, *(f"{result[name][c]:.3f}" for c in columns)] for name in names]
+        rows = [[name, *(_text(result[name][c]) for c in columns)] for name in names]
         print_table(["", *columns], rows)
         if "levels" in result:
             table = result["levels"]
@@ -114,11 +121,12 @@ def _show(results: dict[str, Any]) -> None:
             print()
             print_table(
                 ["gets through", *(f"level {level}" for level in levels)],
-                [
-                    [kind, *("-" if share is None else f"{share:.2f}" for share in row)]
-                    for kind, row in table.items()
-                ],
+                [[kind, *(_text(share, 2) for share in row)] for kind, row in table.items()],
             )
+
+
+def _text(value: float | None, digits: int = 3) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 if __name__ == "__main__":

@@ -116,9 +116,12 @@ def walk(
     return run
 
 
-def tracking(walks: Walks) -> dict[str, float]:
-    """Means over all that walked, and the share of episodes that ended in a fall."""
-    result = {name: float(np.nanmean(values)) for name, values in walks.means.items()}
+def tracking(walks: Walks) -> dict[str, float | None]:
+    """Means over all that walked, None if nobody did, and the share of episodes with a fall."""
+    result: dict[str, float | None] = {}
+    for name, values in walks.means.items():
+        known = values[~np.isnan(values)]
+        result[name] = float(known.mean()) if len(known) else None
     return result | {"falls": float(walks.fell.mean()), "episodes": len(walks.fell)}
 
 

@@ -1,0 +1,190 @@
+"""Random actions on every kind of terrain: all stays finite, nobody is shot up, nobody sinks in.
+
+``RLJAX_RANDOM_STEPS=1e7 pytest -s -k record tests/envs/quadruped/test_random_play.py`` plays that
+many steps on each kind, on the map that robots are trained on, and prints what it has met.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from envs_jax.quadruped import dynamics
+from envs_jax.quadruped.env import Quadruped
+from envs_jax.quadruped.heights import height_at, surface_at
+from envs_jax.quadruped.kinds import KINDS
+from envs_jax.quadruped.measures import places_of_feet, rotation_of
+from quadruped_worlds import CONTROL, keys, quickly, strong
+
+CHUNK = 200  # steps
+EPISODE = 250  # steps: five seconds, of which a robot lies on the ground for most
+DEEP = 0.04  # m
+RENEWED = 0.2  # share of the robots that get another action in a step
+
+# Nobody has fallen, however he lies.
+ENDLESS: dict[str, Any] = {
+    "fall_tilt": -2.0,
+    "fall_height": -np.inf,
+    "fall_depth": np.inf,
+    "max_steps_in_episode": EPISODE,
+    "push_steps": 50,
+}
+
+
+class Extremes(NamedTuple):
+    """The most that was met, float32 [B] while playing, by kind [10] then.
+
+    Attributes:
+        up: m/s, speed of the trunk upwards.
+        above: m, of the trunk above the highest ground within half a metre.
+        foot, knee, corner: m, how deep these are in the ground, along its normal.
+        spin: rad/s, of the trunk. joint: rad/s.
+        sunk: s, how long one of these was deeper than `DEEP`, at a stretch.
+        broken: 1 where something was not finite.
+    """
+
+    up: Any
+    above: Any
+    foot: Any
+    knee: Any
+    corner: Any
+    spin: Any
+    joint: Any
+    sunk: Any
+    broken: Any
+
+
+def extremes_of(body, robot, ground) -> Extremes:
+    """Of one robot at one time."""
+    pose = dynamics.pose_of(tuple(body.quaternion), tuple(body.angles.T), robot)
+    knee = dynamics.to_world(pose, dynamics.to_trunk(pose, (pose.knee, pose.knee))[0])
+    knees = body.position + jnp.stack([jnp.asarray(x) for x in knee], -1)
+    signs = np.stack(np.meshgrid([-1, 1], [-1, 1], [-1, 1]), -1).reshape(8, 3)
+    rotation = rotation_of(body)
+    corners = body.position + (signs * robot.trunk_size) @ rotation.T
+    # Of the eight corners only those of the lower face touch the ground.
+    is_lower = signs[:, 2] * rotation[2, 2] <= 0
+
+    def depth(places, radius):
+        height, normal = surface_at(ground, places[:, 0], places[:, 1])
+        return radius - (places[:, 2] - height) * normal[2]
+
+    x, y = np.meshgrid(np.linspace(-0.5, 0.5, 6), np.linspace(-0.5, 0.5, 6))
+    around = height_at(ground, body.position[0] + x, body.position[1] + y)
+    whole = jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(body)])
+    return Extremes(
+        up=body.velocity[2],
+        above=body.position[2] - around.max(),
+        foot=depth(places_of_feet(body, robot), robot.foot_radius).max(),
+        knee=depth(knees, robot.knee_radius).max(),
+        corner=jnp.where(is_lower, depth(corners, 0.0), -jnp.inf).max(),
+        spin=jnp.linalg.norm(body.spin),
+        joint=jnp.abs(body.speeds).max(),
+        sunk=0.0,
+        broken=1.0 - jnp.isfinite(whole).all(),
+    )
+
+
+def player(each: int, jit: Any = jax.jit, **options: Any) -> Callable[..., Extremes]:
+    """What plays chunks from a seed, with `each` robots on each kind; compiled by `jit`."""
+    env = Quadruped(ground="all", **options)
+    params = strong(env.default_params.replace(**ENDLESS))
+    kinds = np.asarray(params.terrain.kinds)
+    columns = [np.resize(np.flatnonzero(kinds == kind), each) for kind in range(len(KINDS))]
+    column, batch = jnp.asarray(np.concatenate(columns)), each * len(KINDS)
+
+    def step(loop, key):
+        state, action, sunk, most = loop
+        own = jax.random.split(key, 4)
+        drawn = jax.random.uniform(own[0], (batch, 12), minval=-1, maxval=1) * params.action_limit
+        is_new = jax.random.bernoulli(own[1], RENEWED, (batch, 1))
+        action = jnp.where(is_new, drawn, action)
+        _, after, reward, _, _ = jax.vmap(env.step_env, (0, 0, 0, None))(
+            jax.random.split(own[2], batch), state, action, params
+        )
+        met = jax.vmap(extremes_of, (0, None, None))(
+            after.body, params.robot, params.terrain.ground
+        )
+        is_deep = jnp.stack([met.foot, met.knee, met.corner]).max(0) > DEEP
+        sunk = jnp.where(is_deep, sunk + CONTROL, 0.0)
+        met = met._replace(sunk=sunk, broken=jnp.maximum(met.broken, ~jnp.isfinite(reward)))
+        # What is not a number is found by `broken`, and would hide the rest.
+        most = jax.tree.map(lambda a, b: jnp.fmax(a, b), most, met)
+        over = jax.vmap(env.is_truncated, (0, None))(after, params) | (met.broken > 0)
+        _, fresh = jax.vmap(env.restart_env, (0, 0, None))(
+            jax.random.split(own[3], batch), after, params
+        )
+        choose = lambda new, old: jnp.where(over.reshape(-1, *(1,) * (new.ndim - 1)), new, old)
+        state = jax.tree.map(choose, fresh, after)
+        return (state, action, jnp.where(over, 0.0, sunk), most), None
+
+    @jit
+    def begin(seed):
+        _, state = jax.vmap(env.reset_env, (0, None))(keys(seed, batch), params)
+        _, state = jax.vmap(env.restart_env, (0, 0, None))(
+            keys(seed, batch), state.replace(column=column), params
+        )
+        nothing = Extremes(*[jnp.full(batch, -jnp.inf)] * len(Extremes._fields))
+        return strong((state, jnp.zeros((batch, 12)), jnp.zeros(batch), nothing))
+
+    chunk = jit(
+        lambda loop, seed: jax.lax.scan(step, loop, jax.random.split(jax.random.key(seed), CHUNK))[
+            0
+        ]
+    )
+
+    def play(chunks: int, seed: int = 0) -> Extremes:
+        loop = begin(seed)
+        for number in range(chunks):
+            loop = chunk(loop, 1000 * (seed + 1) + number)
+        by_kind = lambda most: np.asarray(most).reshape(len(KINDS), each).max(1)
+        return jax.tree.map(by_kind, loop[-1])
+
+    return play
+
+
+def show(met: Extremes) -> None:
+    print("\n" + " ".join(["kind".ljust(14), *(name.rjust(8) for name in Extremes._fields)]))
+    for kind, *row in zip(KINDS, *met, strict=True):
+        print(" ".join([kind.ljust(14), *(f"{value:8.3f}" for value in row)]))
+
+
+def check(met: Extremes) -> None:
+    assert not met.broken.any()
+    assert (met.up < 5.0).all(), met.up  # m/s
+    assert (met.above < 1.5).all(), met.above  # m
+    # Thrown about by its motors a robot strikes the ground at metres a second, and comes out again.
+    assert (met.foot < 0.15).all(), met.foot
+    assert (met.knee < 0.15).all(), met.knee
+    assert (met.corner < 0.15).all(), met.corner
+    assert (met.sunk < 0.5).all(), met.sunk
+    # It was played: everybody was thrown about, and lay on the ground.
+    assert (met.up > 0.5).all() and (met.corner > 0).all() and (met.joint > 5).all()
+
+
+def test_a_hundred_thousand_steps():
+    met = player(25, quickly, cell=0.1, levels=3)(100_000 // (250 * CHUNK))
+    show(met)
+    check(met)
+
+
+@pytest.mark.slow
+def test_a_million_steps():
+    met = player(100, cell=0.1, levels=3)(1_000_000 // (1000 * CHUNK), seed=1)
+    show(met)
+    check(met)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(0)
+@pytest.mark.skipif("RLJAX_RANDOM_STEPS" not in os.environ, reason="RLJAX_RANDOM_STEPS is not set")
+def test_for_the_record():
+    each = 200
+    steps = float(os.environ["RLJAX_RANDOM_STEPS"])
+    met = player(each)(round(steps / (each * CHUNK)), seed=2)
+    show(met)
+    check(met)
