@@ -10,7 +10,7 @@ from typing import Any
 
 __all__ = ["ROBOTS"]
 
-_GROUND = {"stiffness": 8000.0, "damping": 60.0, "friction": 0.6, "slip": 0.001, "depth": 0.06}
+_GROUND = {"stiffness": 8000.0, "damping": 60.0, "friction": 0.6, "slip": 0.001, "depth": 0.03}
 
 # Bodies: MuJoCo Menagerie unitree_go1. Motors and home: MuJoCo Playground's go1 (joystick).
 _GO1: dict[str, Any] = {

@@ -154,10 +154,10 @@ def test_contents_that_do_not_fit_the_digest_are_refused(made, tmp_path):
 
 def test_suites_are_kept_where_the_user_says(made, tmp_path, monkeypatch):
     monkeypatch.setenv("RLJAX_LEVELS", str(tmp_path))
-    path = cache_path("large")
+    path = cache_path("train")
     assert path.parent == tmp_path
     write_bank(made, path)
-    assert _rows(load("large")) == _rows(made)
+    assert _rows(load("train")) == _rows(made)
     assert _rows(load(path)) == _rows(made)
 
 
