@@ -23,7 +23,9 @@ from rljax.networks import NetworkConfig, Team, make_team
 
 # Programs of many small kernels compile three times as fast without the newer emitters, whose bits
 # however do not depend on what else is in a program.
-QUICKEST = QUICK | {"xla_cpu_use_fusion_emitters": False}
+# JAX 0.11 has the newer ones alone, and refuses an option that it does not know.
+_OLDER = tuple(map(int, jax.__version__.split(".")[:2])) < (0, 11)
+QUICKEST = QUICK | ({"xla_cpu_use_fusion_emitters": False} if _OLDER else {})
 
 
 @dataclass
