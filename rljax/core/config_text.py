@@ -80,7 +80,8 @@ def parse_overrides(arguments: Sequence[str], cls: type[Any]) -> dict[str, Any]:
 
     ``--ppo.clip_epsilon 0.3``, ``--ppo.clip-epsilon=0.3``, ``--network.hidden_sizes=64,64``,
     ``--flag``, ``--no-flag``, ``--group.no-flag``, ``--group.limit none``,
-    ``--env.params.gravity 9.8``. A later option wins over an earlier one.
+    ``--env.params.gravity 9.8``, ``--env.params.command_x=-0.5,1``. A later option wins over an
+    earlier one.
 
     Raises:
         UserError: an unknown option, an option without its value, a stray word. The values
@@ -134,6 +135,15 @@ def _read(text: str, hint: Any) -> Any:
     if get_origin(kind) is tuple and not text.startswith("["):
         parts = [part.strip() for part in text.strip("()").split(",") if part.strip()]
         return [_read(part, element_type(kind, i)) for i, part in enumerate(parts)]
+    value = _scalar(text)
+    if isinstance(value, str) and "," in value:  # of any type, as the parameters of a world
+        numbers = [_scalar(part.strip()) for part in value.strip("()").split(",")]
+        if all(type(number) in (int, float) for number in numbers):
+            return numbers
+    return value
+
+
+def _scalar(text: str) -> Any:
     try:
         return yaml.load(text, _Loader)
     except yaml.YAMLError:

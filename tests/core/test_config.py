@@ -144,6 +144,28 @@ def test_integers_may_be_written_as_integral_floats(given: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("-0.8,1.2", [-0.8, 1.2]),
+        ("(0, 3)", [0, 3]),
+        ("[[1, 2], [3, 4]]", [[1, 2], [3, 4]]),
+        ("gaps,steps", "gaps,steps"),
+        ("1,x", "1,x"),
+        ("1,true", "1,true"),
+    ],
+)
+def test_numbers_with_commas_are_a_list_where_any_type_will_do(text, value):
+    @config_dataclass
+    class Anything:
+        """A group."""
+
+        params: FrozenDict[str, Any] = FrozenDict()
+        """Of any type."""
+
+    assert parse_overrides([f"--params.x={text}"], Anything) == {"params": {"x": value}}
+
+
+@pytest.mark.parametrize(
     ("line", "expected"),
     [
         ("--ppo.clip_epsilon 0.3", {"ppo.clip_epsilon": 0.3}),
