@@ -1,9 +1,10 @@
 """Particle worlds (Lowe et al. 2017) under the settings of HARL (Zhong et al. 2024).
 
 They are as HARL has them: PettingZoo 1.22.2's dynamics and 25 steps, the sum of rewards for every
-agent, 20 environments x 200 steps, 10 M steps.  Published curves are in docs/results.md.
+agent, no advantage for an episode's last step, 20 environments x 200 steps, 10 M steps.  Published curves are in docs/results.md.
 """
 
+import dataclasses
 from typing import Any
 
 from rljax.algorithms.happo_config import TeamConfig
@@ -34,8 +35,8 @@ HARL_PPO = PPOConfig(
     entropy_coefficient=0.01,
     normalise_advantages="batch",
 )
-HAPPO = TeamConfig(value_norm=True)
-MAPPO = TeamConfig(sequential=False, share_parameters=True, value_norm=True)
+HAPPO = TeamConfig(value_norm=True, harl_truncation=True)
+MAPPO = dataclasses.replace(HAPPO, sequential=False, share_parameters=True)
 
 
 def _particles(name: str, world: str, team: TeamConfig, **options: Any) -> Config:
