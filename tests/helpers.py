@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,7 +20,10 @@ from rljax.core.types import TrainState
 from rljax.networks import ActorCritic, NetworkConfig, make_network
 
 # Half the time to compile, twice the time to run: for what runs only a few times.
-QUICK = {"xla_backend_optimization_level": 0}
+QUICK: dict[str, Any] = {"xla_backend_optimization_level": 0}
+# As users compile, which conftest.py turns off: bits that do not depend on what else is computed.
+_HAS_BOTH_EMITTERS = "xla_cpu_use_fusion_emitters" in os.environ.get("XLA_FLAGS", "")
+EXACT: dict[str, Any] = {"xla_cpu_use_fusion_emitters": True} if _HAS_BOTH_EMITTERS else {}
 SMALL: dict[str, Any] = {"hidden_sizes": (8,), "core_size": 8}
 
 

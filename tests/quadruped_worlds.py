@@ -13,7 +13,7 @@ import numpy as np
 from envs_jax.quadruped.env import Quadruped
 from envs_jax.quadruped.kinds import KINDS
 from envs_jax.quadruped.world import QuadrupedParams, QuadrupedState
-from team_groups import QUICKEST
+from helpers import QUICK
 
 BATCH = 8
 CONTROL = 0.02  # s, a step
@@ -32,7 +32,7 @@ CALM: dict[str, Any] = {
 }
 """Parameters that leave nothing to chance but place, direction and command."""
 
-quickly = functools.partial(jax.jit, compiler_options=QUICKEST)
+quickly = functools.partial(jax.jit, compiler_options=QUICK)
 
 
 class World(NamedTuple):

@@ -21,12 +21,6 @@ from rljax.core.mesh import Shards
 from rljax.core.types import TrainState
 from rljax.networks import NetworkConfig, Team, make_team
 
-# Programs of many small kernels compile three times as fast without the newer emitters, whose bits
-# however do not depend on what else is in a program.
-# JAX 0.11 has the newer ones alone, and refuses an option that it does not know.
-_OLDER = tuple(map(int, jax.__version__.split(".")[:2])) < (0, 11)
-QUICKEST = QUICK | ({"xla_cpu_use_fusion_emitters": False} if _OLDER else {})
-
 
 @dataclass
 class Group:
@@ -129,7 +123,7 @@ def make_group(
     env: dict[str, Any] | None = None,
     world_options: dict[str, Any] | None = None,
     total_updates: int = 100,
-    options: dict[str, Any] = QUICKEST,
+    options: dict[str, Any] = QUICK,
     **config: Any,
 ) -> Group:
     """Several agents with small networks on a registered world, its parameters in the state.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -14,6 +14,7 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from rljax.algorithms.base import Algorithm
+from rljax.core.config import FrozenDict
 from rljax.core.errors import UserError
 from rljax.core.mesh import DATA, POPULATION, Shards, make_mesh
 from rljax.core.types import PolicyState, TrainState
@@ -39,6 +40,9 @@ class Program:
     Raises:
         UserError: for sizes that do not divide.
     """
+
+    compiler_options: Mapping[str, Any] = FrozenDict()
+    """What XLA is told when ``chunk`` is compiled."""
 
     def __init__(
         self,
@@ -135,7 +139,8 @@ class Program:
         if self._chunk is None:
             start = time.perf_counter()
             number = jax.ShapeDtypeStruct((), jnp.int32, sharding=NamedSharding(self.mesh, P()))
-            self._chunk = self._jitted().lower(self.abstract_state(), number).compile()
+            lowered = self._jitted().lower(self.abstract_state(), number)
+            self._chunk = lowered.compile(dict(self.compiler_options))
             self.compile_s = time.perf_counter() - start
         return self._chunk
 

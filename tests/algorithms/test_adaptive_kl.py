@@ -12,7 +12,7 @@ import optax
 import pytest
 
 from envs_jax import spaces
-from helpers import QUICK, make_probe
+from helpers import EXACT, QUICK, make_probe
 from rljax.algorithms.fit import AdaptiveState, Batch, adapted, make_optimiser
 from rljax.algorithms.ppo_config import PPOConfig, make_hypers
 from rljax.algorithms.ppo_update import make_optimise
@@ -196,7 +196,9 @@ def program(devices, exact, actions="continuous", seeds=(0,)):
         schedule="adaptive_kl",
         desired_kl=2e-3,
     )
-    return Program(probe.algorithm, ENVS, jax.devices()[:devices], seeds, "vmap", exact)
+    made = Program(probe.algorithm, ENVS, jax.devices()[:devices], seeds, "vmap", exact)
+    made.compiler_options = EXACT if exact else {}
+    return made
 
 
 @functools.cache

@@ -12,7 +12,7 @@ import pytest
 import envs_jax
 from envs_jax.autoreset import AutoReset
 from envs_jax.spaces import ACTION_MASK, GLOBAL_STATE
-from helpers import QUICK, make_probe
+from helpers import EXACT, QUICK, make_probe
 from rljax.algorithms import PPOConfig, TeamConfig, happo, make_happo
 from rljax.algorithms.on_policy import cut
 from rljax.core.errors import UserError
@@ -21,7 +21,7 @@ from rljax.networks import NetworkConfig
 from rljax.ops import gae
 from rljax.training.build import make_algorithm
 from rljax.training.config import Config, EnvConfig
-from team_groups import QUICKEST, make_group
+from team_groups import make_group
 from team_worlds import PAY
 
 ENVS, AGENTS, LENGTH, CHUNK = 16, 3, 16, 8
@@ -62,8 +62,8 @@ def ppo(core, actions):
         {"actions": actions},
         **ONE,
     )
-    update = jax.jit(lambda s: probe.algorithm.update(s, probe.shards), compiler_options=QUICK)
-    return probe.init(ENVS), update
+    update = lambda state: probe.algorithm.update(state, probe.shards)
+    return probe.init(ENVS), jax.jit(update, compiler_options=QUICK | EXACT)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_one_agent_is_ppo(core, actions, team):
         {"core": core, "policy_scale": 1.0},
         {"normalise_observations": core == "gru"},
         {"actions": actions},
-        options=QUICK,
+        options=QUICK | EXACT,
         **ONE,
     )
     state = made.init()
@@ -207,7 +207,7 @@ def prepared(name):
     options = {reward: team | {"reward": reward} for route, reward in ROUTES if route == name}
     options["harl"] = team | CUT_OFF
 
-    @functools.partial(jax.jit, compiler_options=QUICKEST)
+    @functools.partial(jax.jit, compiler_options=QUICK)
     def prepare(*parts):
         return {
             name: happo._prepare(state, made.team, TeamConfig(**chosen), sizes, ENVS, *parts)

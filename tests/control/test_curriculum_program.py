@@ -14,11 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.sharding import NamedSharding
-from jax.sharding import PartitionSpec as P
 
 import stage_worlds  # noqa: F401  (registers the worlds)
-from helpers import QUICK
+from helpers import EXACT, QUICK
 from rljax.control import CurriculumConfig, Stage
 from rljax.control.report import report
 from rljax.core.config import merge
@@ -61,17 +59,6 @@ def config(**changes):
     return merge(base, {"ppo": small} | changes)
 
 
-class Quickly(Program):
-    """A program that takes less time to compile and more to run."""
-
-    def compile(self):
-        if self._chunk is None:
-            number = jax.ShapeDtypeStruct((), jnp.int32, sharding=NamedSharding(self.mesh, P()))
-            lowered = self._jitted().lower(self.abstract_state(), number)
-            self._chunk = lowered.compile(QUICK)
-        return self._chunk
-
-
 # Up in three of four episodes at first, in one of four at last.
 LEVELS = {f"level{i}": {"up": up, "down": 0.2} for i, up in enumerate((0.25, 0.5, 0.75))}
 
@@ -92,7 +79,9 @@ def program(world="stages/chance", devices=1, members=1, exact=False):
     own = world == "stages/climb"
     algorithm = make_algorithm(climbing() if own else config(env={"name": world}))
     seeds = tuple(range(members))
-    return Quickly(algorithm, ENVS, jax.devices()[:devices], seeds, "map", exact)
+    made = Program(algorithm, ENVS, jax.devices()[:devices], seeds, "map", exact)
+    made.compiler_options = QUICK | EXACT if exact else QUICK
+    return made
 
 
 @functools.cache

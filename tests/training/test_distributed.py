@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from helpers import EXACT
 from rljax.core.distributed import gather, initialise, leader_first
 from rljax.core.errors import UserError
+from rljax.training.program import Program
 from rljax.training.train import train
 from tiny_runs import (
     STEPS,
@@ -73,7 +75,8 @@ def _ended(processes: list[subprocess.Popen[str]]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-def test_two_processes_train_as_one(tmp_path: Path) -> None:
+def test_two_processes_train_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Program, "compiler_options", EXACT)
     with socket.create_server(("localhost", 0)) as probe:
         port = probe.getsockname()[1]
     # No NPROC: the number of threads is ours to choose, and must not change exact bits.

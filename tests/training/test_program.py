@@ -12,7 +12,7 @@ import pytest
 from jax.sharding import AxisType
 from jax.sharding import PartitionSpec as P
 
-from helpers import make_probe
+from helpers import EXACT, make_probe
 from rljax.core.errors import UserError
 from rljax.core.mesh import DATA, Shards
 from rljax.core.types import TrainState
@@ -42,7 +42,9 @@ def algorithm(core):
 
 @functools.cache
 def _program(core, devices, seeds, mode, exact):
-    return Program(algorithm(core), ENVS, jax.devices()[:devices], seeds, mode, exact)
+    made = Program(algorithm(core), ENVS, jax.devices()[:devices], seeds, mode, exact)
+    made.compiler_options = EXACT if exact else {}
+    return made
 
 
 def program(core="none", devices=1, seeds=(0,), mode="vmap", exact=False):

@@ -9,12 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.sharding import NamedSharding
-from jax.sharding import PartitionSpec as P
 
-from helpers import QUICK
+from helpers import EXACT, QUICK
 from rljax.training.program import Program
-from team_groups import QUICKEST, make_group
+from team_groups import make_group
 
 ENVS, AGENTS = 16, 3
 SEEDS = (3, 5)
@@ -29,19 +27,6 @@ KINDS = {
         "share_parameters": True,
     },
 }
-
-
-class QuicklyCompiled(Program):
-    """A program that takes less time to compile and more to run."""
-
-    options = QUICKEST
-
-    def compile(self):
-        if self._chunk is None:
-            number = jax.ShapeDtypeStruct((), jnp.int32, sharding=NamedSharding(self.mesh, P()))
-            lowered = self._jitted().lower(self.abstract_state(), number)
-            self._chunk = lowered.compile(self.options)
-        return self._chunk
 
 
 @functools.cache
@@ -65,9 +50,8 @@ def group(kind, core):
 @functools.cache
 def _program(kind, core, devices, members, exact):
     made = group(kind, core).algorithm
-    program = QuicklyCompiled(made, ENVS, jax.devices()[:devices], range(members), "vmap", exact)
-    if exact:  # which the quickest programs are not
-        program.options = QUICK
+    program = Program(made, ENVS, jax.devices()[:devices], range(members), "vmap", exact)
+    program.compiler_options = QUICK | EXACT if exact else QUICK
     return program
 
 
