@@ -68,7 +68,7 @@ def platformer_curriculum() -> Config:
         )
         for category, advance_at, min_episodes, regress_below in _STAGES
     )
-    config = _config("platformer_curriculum", 4_000_000, levels="large", mirrored=True, mines=4)
+    config = _config("platformer_curriculum", 16_000_000, levels="large", mirrored=True, mines=4)
     # The last stage is most of a run: what the others teach should not be forgotten in it.
     curriculum = CurriculumConfig(stages=tuple(stages), mixing=_MIXING, mixing_when_failing=_MIXING)
     return dataclasses.replace(config, curriculum=curriculum)
