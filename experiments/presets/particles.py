@@ -1,7 +1,8 @@
 """Particle worlds (Lowe et al. 2017) under the settings of HARL (Zhong et al. 2024).
 
 They are as HARL has them: PettingZoo 1.22.2's dynamics and 25 steps, the sum of rewards for every
-agent, no advantage for an episode's last step, 20 environments x 200 steps, 10 M steps.  Published curves are in docs/results.md.
+agent, no advantage for an episode's last step, 20 environments x 200 steps, 10 M steps.  Published
+curves are in docs/results.md.
 """
 
 import dataclasses
