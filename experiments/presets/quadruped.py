@@ -100,7 +100,7 @@ def quadruped_rough(scale: Scale = "tiny") -> Config:
 
 def quadruped_parkour(scale: Scale = "tiny") -> Config:
     """Quadruped-v1 on courses with gaps, hurdles, high steps and tilted stones, with a scan."""
-    config = _config("quadruped_parkour", scale, 30_000_000, 1_500_000_000, _course(scale))
+    config = _config("quadruped_parkour", scale, 15_000_000, 1_500_000_000, _course(scale))
     return dataclasses.replace(config, curriculum=_levels())
 
 
@@ -128,7 +128,7 @@ def quadruped_depth(scale: Scale = "tiny") -> Config:
     """
     tiny = scale == "tiny"
     params = _course(scale) | {"depth": (15, 22) if tiny else (58, 87)}
-    config = _config("quadruped_depth", scale, 500_000, 100_000_000, params)
+    config = _config("quadruped_depth", scale, 1_500_000, 100_000_000, params)
     return dataclasses.replace(
         config,
         num_envs=128 if tiny else 1024,
