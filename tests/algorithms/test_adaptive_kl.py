@@ -197,7 +197,7 @@ def program(devices, exact, actions="continuous", seeds=(0,)):
         desired_kl=2e-3,
     )
     made = Program(probe.algorithm, ENVS, jax.devices()[:devices], seeds, "vmap", exact)
-    made.compiler_options = EXACT if exact else {}
+    made.compiler_options = QUICK | EXACT if exact else QUICK
     return made
 
 

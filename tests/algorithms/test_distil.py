@@ -269,16 +269,6 @@ def test_the_teachers_share_of_steps_falls():
     assert shares[0] == 1 and 0.35 < shares[1] < 0.65 and shares[2] == 0
 
 
-class Quick(Program):
-    """A program that is compiled quickly, for it runs but once."""
-
-    def compile(self):
-        number = jax.ShapeDtypeStruct((), jnp.int32)
-        lowered = self._jitted().lower(self.abstract_state(), number)
-        self._chunk = self._chunk or lowered.compile(compiler_options=QUICK)
-        return self._chunk
-
-
 def test_the_same_on_one_device_and_on_eight():
     made = make(
         {"core": "gru"},
@@ -291,7 +281,8 @@ def test_the_same_on_one_device_and_on_eight():
     )
     states, rows = [], []
     for devices in (1, 8):
-        program = Quick(made.algorithm, ENVS, jax.devices()[:devices])
+        program = Program(made.algorithm, ENVS, jax.devices()[:devices])
+        program.compiler_options = QUICK
         state, metrics = program.chunk(program.init(), 2)
         states.append(jax.tree.map(np.asarray, state.replace(key=())))
         rows.append(np.asarray(metrics)[:, :2])
