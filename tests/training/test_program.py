@@ -107,7 +107,7 @@ def test_same_run_on_any_number_of_devices(devices):
     assert len(np.unique(many.actors.observation[0, :, 0])) == ENVS
 
 
-@pytest.mark.parametrize("devices", [*(pytest.param(n, marks=pytest.mark.slow) for n in (2, 4)), 8])
+@pytest.mark.parametrize("devices", [pytest.param(2, marks=pytest.mark.slow), 8])
 def test_exact_is_the_same_bits(devices):
     one, rows = trained((5,), "gru", exact=True)
     many, rows_of_many = trained((5,), "gru", devices=devices, exact=True)
@@ -203,11 +203,10 @@ def test_members_in_one_batch_are_close_to_each_alone():
         np.testing.assert_allclose(rows[i], its_rows, atol=1e-3, rtol=1e-3)
 
 
-@pytest.mark.parametrize("devices", [2, pytest.param(4, marks=pytest.mark.slow)])
-def test_members_over_devices_are_close_to_each_alone(devices):
-    together, rows = trained((2,), "gru", seeds=SEEDS, mode="devices", devices=devices)
+def test_members_over_devices_are_close_to_each_alone():
+    together, rows = trained((2,), "gru", seeds=SEEDS, mode="devices", devices=4)
     for i, seed in enumerate(SEEDS):
-        state, its_rows = alone(seed, (2,), devices=devices // 2)
+        state, its_rows = alone(seed, (2,), devices=2)
         chex.assert_trees_all_close(member(together, i), state, atol=2e-4, rtol=1e-4)
         np.testing.assert_allclose(rows[i], its_rows, atol=1e-3, rtol=1e-3)
 
