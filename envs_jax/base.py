@@ -18,6 +18,8 @@ Conventions on top of gymnax:
   :data:`envs_jax.spaces.PRIVILEGED`.
 * ``restart_env(key, state, params) -> (observation, state)``, where an episode depends on the one
   before it: the reset after an episode whose last state is `state`.
+* ``film(states, params) -> frames``, where a picture of an episode tells of the states before it:
+  all its pictures at once, each as ``render`` gives one.
 * whatever else differs between episodes (level, terrain, mass) is data in state or params.
 
 Importing this module imports gymnax, and with it starts a JAX backend; the registry therefore

@@ -34,7 +34,7 @@ from flax import struct
 
 from envs_jax.autoreset import AutoReset, aged, restart
 from envs_jax.base import Environment
-from envs_jax.render import render_frame
+from envs_jax.render import render_episode, render_frame
 from envs_jax.words import check_word
 
 __all__ = ["GROUPS", "StageParams", "StageState", "WithStages", "draw"]
@@ -215,6 +215,11 @@ class WithStages(Environment[Any, Any]):
     def render(self, state: StageState, params: StageParams) -> np.ndarray:
         """As the world is drawn."""
         return render_frame(self.world, self.of_stage(state.stage, params), state.world)
+
+    def film(self, states: Sequence[StageState], params: StageParams) -> list[np.ndarray]:
+        """As the world is filmed; an episode is all in one stage."""
+        own = self.of_stage(states[0].stage, params)
+        return render_episode(self.world, own, [state.world for state in states])
 
 
 def _random(key: jax.Array, weights: jax.Array) -> jax.Array:

@@ -9,6 +9,7 @@ from typing import Any
 
 from experiments.cli import OK, Parser, command, positive
 from rljax.core.errors import UserError
+from rljax.training.config import Config
 
 _FRAMES_PER_SECOND = 30
 
@@ -18,6 +19,7 @@ _HELP = """Play a trained policy and say how good it is.
   evaluate.py RUN --env-steps best --episodes 1000 --json
   evaluate.py RUN --video episode.gif                          and watch one episode
   evaluate.py RUN --stage medium                               one stage of its curriculum
+  evaluate.py RUN --env.params.NAME VALUE                      in a world that differs
 """
 
 
@@ -65,14 +67,17 @@ def _parser() -> Parser:
 @command
 def main(argv: list[str]) -> int:
     """Do what the command line says; return the exit code."""
-    options = _parser().parse_args(argv)
+    options, overrides = _parser().parse_with_config(argv, Config)
+    env_params = overrides.get("env", {}).get("params", {})
+    if overrides and overrides != {"env": {"params": env_params}}:
+        raise UserError("of the run's config only --env.params.NAME may differ in an evaluation")
     if options.seed is not None and not 0 <= options.seed < 2**32:
         raise UserError(f"--seed: got {options.seed}, expected a whole number in [0, 2^32)")
     if options.video:
         from rljax.evaluation.video import check_path
 
         check_path(options.video)
-    result = _evaluate(options)
+    result = _evaluate(options, env_params)
     if options.json:
         print(json.dumps(result))
     else:
@@ -80,11 +85,16 @@ def main(argv: list[str]) -> int:
     return OK
 
 
-def _evaluate(options: Namespace) -> dict[str, Any]:
+def _evaluate(options: Namespace, env_params: dict[str, Any]) -> dict[str, Any]:
     from rljax.evaluation.evaluate import FRESH_EPISODES, evaluate
     from rljax.evaluation.policy import load_policy
 
-    policy = load_policy(options.run, env_steps=_env_steps(options), member=options.member)
+    policy = load_policy(
+        options.run,
+        env_steps=_env_steps(options),
+        member=options.member,
+        env_params=env_params,
+    )
     seed = FRESH_EPISODES if options.seed is None else options.seed
     result = {"run_dir": options.run, "member": options.member}
     result |= evaluate(

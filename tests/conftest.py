@@ -17,6 +17,7 @@ import pytest
 # if they ever do, end the process after a minute instead of hanging.
 os.environ.setdefault("NPROC", "32")
 os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ.setdefault("MUJOCO_GL", "egl")  # which needs no display
 _FLAGS = (
     "--xla_force_host_platform_device_count=8",
     "--xla_cpu_collective_call_terminate_timeout_seconds=60",

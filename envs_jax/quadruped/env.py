@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any, cast
 
 import jax
@@ -44,6 +45,8 @@ __all__ = ["Quadruped"]
 
 SUBSTEPS = 5
 """Steps of the physics in a control step."""
+RENDERERS = ("own", "mujoco")
+"""What can draw pictures."""
 
 
 class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
@@ -78,6 +81,7 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         privileged: whether there is a part for the critic; it has the scan of the grid "rough"
             too, where there is a terrain and no scan for all.
         whole_body: whether knees and trunk touch the ground, or the feet alone.
+        renderer: what draws pictures: "own", or "mujoco" with the extra ``mujoco``.
 
     Raises:
         ValueError: for an unknown name, impossible sizes, or a scan or depth of flat ground.
@@ -98,6 +102,7 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         depth: tuple[int, int] | None = None,
         privileged: bool = False,
         whole_body: bool = True,
+        renderer: str = "own",
     ) -> None:
         super().__init__()
         self._robot = make_robot(robot)
@@ -124,6 +129,8 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         self._rewards, self._promotion = rewards, promotion
         self._velocity, self._privileged = velocity, privileged
         self._whole_body = whole_body
+        check_word("renderer", renderer, RENDERERS)
+        self._renderer = renderer
         default_params(self._robot, None, None, rewards)  # refuses an unknown name
 
     @property
@@ -315,10 +322,13 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
 
     def render(self, state: QuadrupedState, params: QuadrupedParams) -> np.ndarray:
         """The robot, seen from behind and aside, uint8 ``[H, W, 3]``."""
-        from envs_jax.quadruped.render import draw
+        return self.film([state], params)[0]
 
-        ground = None if params.terrain is None else params.terrain.ground
-        return draw(state.body, randomised(state, params), ground)
+    def film(self, states: Sequence[QuadrupedState], params: QuadrupedParams) -> list[np.ndarray]:
+        """Pictures of an episode, with what the robot sees and which feet were on the ground."""
+        from envs_jax.quadruped.film import film
+
+        return film(states, params, self._grid, self._renderer)
 
     def _new_camera(self) -> Any:
         return start_camera(*self._depth) if self._depth else None

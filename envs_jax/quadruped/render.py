@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from envs_jax.quadruped.engine import Body
     from envs_jax.quadruped.robot import Robot
 
-__all__ = ["View", "draw"]
+__all__ = ["Painter", "View", "draw"]
+
+Painter = Callable[..., np.ndarray]
+"""With the arguments of :func:`~envs_jax.quadruped.scene.paint_scene`."""
 
 _CLEARANCE = 0.12  # m, of the line of sight above ground, if it may rise
 _LEAST = math.radians(3.0)  # between the image's edge and straight up or down
@@ -57,6 +61,7 @@ def draw(
     depth_limits: tuple[float, float] = (-0.5, 0.5),
     text: str = "",
     size: tuple[int, int] = (360, 480),
+    paint: Painter = paint_scene,
 ) -> np.ndarray:
     """A robot on its terrain, uint8 ``[H, W, 3]``.
 
@@ -76,6 +81,8 @@ def draw(
         depth_limits: what is white and what black in it; these are a normalised image's.
         text: a line in the lower right corner, say :func:`~envs_jax.quadruped.insets.caption`.
         size: height and width, px.
+        paint: makes the picture without what is in its corners, as
+            :func:`~envs_jax.quadruped.scene.paint_scene` does.
 
     Raises:
         ValueError: the robot is not at a finite place, or the view is none.
@@ -93,7 +100,7 @@ def draw(
     looked_at = points.centre if target is None else np.asarray(target, np.float32)
     rays = Rays.towards(_eye(looked_at, ground, view, size), looked_at, view.fov, size)
     touching = None if contacts is None else np.asarray(contacts, bool)[-1]
-    pixels = paint_scene(rays, ground, points, robot, touching, scandots)
+    pixels = paint(rays, ground, points, robot, touching, scandots)
 
     margin, width = max(2, size[0] // 60), size[1] // 4
     if scandots is not None:

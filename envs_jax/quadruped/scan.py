@@ -11,7 +11,7 @@ import numpy as np
 from envs_jax.quadruped.heights import HeightMap, height_at
 from envs_jax.words import check_word
 
-__all__ = ["SCAN_GRIDS", "ScanGrid", "scan", "scan_grid"]
+__all__ = ["SCAN_GRIDS", "ScanGrid", "scan", "scan_grid", "scan_points"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,19 +101,24 @@ def scan(
         ValueError: there is no grid of that name.
     """
     grid = scan_grid(grid) if isinstance(grid, str) else grid
-    x = np.repeat(np.asarray(grid.x, np.float32), len(grid.y))
-    y = np.tile(np.asarray(grid.y, np.float32), len(grid.x))
-    forward = rotation[:2, 0] * jax.lax.rsqrt(jnp.sum(rotation[:2, 0] ** 2))
-    height = height_at(
-        ground,
-        position[0] + forward[0] * x - forward[1] * y,
-        position[1] + forward[1] * x + forward[0] * y,
-    )
+    height = scan_points(ground, position, rotation, grid)[2]
     offset = grid.offset if offset is None else offset
     below = jnp.clip(position[2] - offset - height, -1.0, 1.0)
     if draws is not None:
         below += noise * (2.0 * _uniform(draws, grid.size) - 1.0)
     return scale * below
+
+
+def scan_points(
+    ground: HeightMap, position: jax.Array, rotation: jax.Array, grid: ScanGrid
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Where the points of :func:`scan` are in the world: x, y and z, float32 ``[grid.size]``, m."""
+    ahead = np.repeat(np.asarray(grid.x, np.float32), len(grid.y))
+    left = np.tile(np.asarray(grid.y, np.float32), len(grid.x))
+    forward = rotation[:2, 0] * jax.lax.rsqrt(jnp.sum(rotation[:2, 0] ** 2))
+    x = position[0] + forward[0] * ahead - forward[1] * left
+    y = position[1] + forward[1] * ahead + forward[0] * left
+    return x, y, height_at(ground, x, y)
 
 
 def _uniform(draws: jax.Array, size: int) -> jax.Array:

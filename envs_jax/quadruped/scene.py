@@ -28,18 +28,20 @@ if TYPE_CHECKING:
 
 __all__ = ["paint_scene"]
 
-_SHARP, _FAR = 8.0, 14.0  # m, up to which no edge of the ground is missed, and all is seen
-_DOT = 0.016  # m, radius of a scandot
-_TILE = 0.5  # m, of the pattern that shows motion over level ground
-_SKY = np.array((150, 180, 215), np.float32)
-_HAZE = np.array((228, 234, 238), np.float32)
-_GROUND = np.array((182, 174, 156), np.float32)
-_TRUNK: Colour = (225, 180, 60)
-_FACE: Colour = (50, 50, 55)  # the trunk's front
+_SHARP = 8.0  # m, up to which no edge of the ground is missed
+FAR = 14.0  # m, up to which ground is seen
+DOT = 0.016  # m, radius of a scandot
+TILE = 0.5  # m, of the pattern that shows motion over level ground
+SKY = np.array((150, 180, 215), np.float32)
+HAZE = np.array((228, 234, 238), np.float32)
+GROUND = np.array((182, 174, 156), np.float32)
+TRUNK: Colour = (225, 180, 60)
+FACE: Colour = (50, 50, 55)  # the trunk's front
+FACE_FROM = 0.6  # of its half length
 _LEG: tuple[Colour, Colour, Colour] = ((90, 95, 105), (120, 125, 138), (62, 66, 76))
 _FOOT: tuple[Colour, Colour] = ((235, 235, 235), (225, 50, 40))  # in the air, on the ground
 _THICKNESS = (0.035, 0.03, 0.016)  # m, radii of the links
-_LAMP = np.array([-0.3, 0.35, 0.8874], np.float32)  # towards it, of unit length
+LAMP = np.array([-0.3, 0.35, 0.8874], np.float32)  # towards it, of unit length
 
 
 class _Picture(NamedTuple):
@@ -49,7 +51,7 @@ class _Picture(NamedTuple):
     colour: Floats
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
     """A capsule that a leg is made of; lengths in m."""
 
     start: Floats
@@ -76,7 +78,7 @@ def paint_scene(
         touching: bool [4], whose feet are red; None for none.
         dots: [n, 3], m; None for none.
     """
-    parts = _parts(points, robot, touching)
+    parts = parts_of(points, robot, touching)
     picture = _terrain(rays, ground, points, robot, parts)
     _trunk(picture, rays, points, robot)
     for part in parts:
@@ -87,52 +89,52 @@ def paint_scene(
     return np.rint(picture.colour.clip(0, 255)).astype(np.uint8)
 
 
-def _parts(points: Skeleton, robot: Robot, touching: np.ndarray | None) -> list[_Part]:
+def parts_of(points: Skeleton, robot: Robot, touching: np.ndarray | None) -> list[Part]:
     """Start, end, radius and colour of the capsules that legs and feet are made of."""
-    parts: list[_Part] = []
+    parts: list[Part] = []
     for leg, joints in enumerate(points.legs):
         for link, (radius, colour) in enumerate(zip(_THICKNESS, _LEG, strict=True)):
-            parts.append(_Part(joints[link], joints[link + 1], radius, colour))
+            parts.append(Part(joints[link], joints[link + 1], radius, colour))
         on_ground = touching is not None and bool(touching[leg])
-        parts.append(_Part(joints[3], joints[3], float(robot.foot_radius), _FOOT[on_ground]))
+        parts.append(Part(joints[3], joints[3], float(robot.foot_radius), _FOOT[on_ground]))
     return parts
 
 
 def _terrain(
-    rays: Rays, ground: HeightMap, points: Skeleton, robot: Robot, parts: list[_Part]
+    rays: Rays, ground: HeightMap, points: Skeleton, robot: Robot, parts: list[Part]
 ) -> _Picture:
     """The ground in the robot's shadow, and the sky."""
-    depth = ground_hits(rays, ground, _SHARP, _FAR)
+    depth = ground_hits(rays, ground, _SHARP, FAR)
     zenith = np.clip(rays.directions[..., 2:] * 2, 0, 1)
-    sky = _HAZE + zenith * (_SKY - _HAZE)
+    sky = HAZE + zenith * (SKY - HAZE)
 
-    bounded = np.minimum(depth, np.float32(_FAR))
+    bounded = np.minimum(depth, np.float32(FAR))
     x, y, z = (rays.eye[i] + bounded * rays.directions[..., i] for i in range(3))
     light = _light(ground_normals(ground, x, y))
     shaded = _shadowed((x, y, z), points, robot, parts)
     light = np.where(shaded, np.minimum(light, np.float32(0.55)), light)
-    share = (bounded / np.float32(_FAR))[..., None]
+    share = (bounded / np.float32(FAR))[..., None]
     clear = np.where(np.isfinite(depth)[..., None], 1 - share * share, 0)
-    odd = (np.floor(x / _TILE) + np.floor(y / _TILE)) % 2
+    odd = (np.floor(x / TILE) + np.floor(y / TILE)) % 2
     # The pattern ends before it is finer than pixels.
     light *= 1 - np.float32(0.1) * odd * (1 - share[..., 0])
-    return _Picture(depth, sky + clear * (_GROUND * light[..., None] - sky))
+    return _Picture(depth, sky + clear * (GROUND * light[..., None] - sky))
 
 
 def _shadowed(
-    place: tuple[Floats, ...], points: Skeleton, robot: Robot, parts: list[_Part]
+    place: tuple[Floats, ...], points: Skeleton, robot: Robot, parts: list[Part]
 ) -> np.ndarray:
     """Which points, [H, W] in x, y and z, the robot keeps the light from, bool [H, W].
 
     Seen along the light, a capsule is a line with round ends.
     """
-    across = np.cross(_LAMP, (0.0, 0.0, 1.0)).astype(np.float32)
+    across = np.cross(LAMP, (0.0, 0.0, 1.0)).astype(np.float32)
     across /= np.linalg.norm(across)
-    plane = np.stack([across, np.cross(_LAMP, across)])  # [2, 3]
+    plane = np.stack([across, np.cross(LAMP, across)])  # [2, 3]
     x, y, z = (a - b for a, b in zip(place, points.centre, strict=True))
     u, v = (x * row[0] + y * row[1] + z * row[2] for row in plane)
     # What is nearer to the lamp than the trunk, the robot cannot shade.
-    below = x * _LAMP[0] + y * _LAMP[1] + z * _LAMP[2] < 0
+    below = x * LAMP[0] + y * LAMP[1] + z * LAMP[2] < 0
     reach = np.linalg.norm(points.legs - points.centre, axis=-1).max() + max(_THICKNESS)
     near = np.flatnonzero(below & (u * u + v * v < reach * reach))
     u, v = u.reshape(-1)[near], v.reshape(-1)[near]
@@ -159,11 +161,11 @@ def _trunk(picture: _Picture, rays: Rays, points: Skeleton, robot: Robot) -> Non
     directions = rays.directions[window]
     forward = points.axes[:, 0]
     along = (rays.eye - points.centre) @ forward + np.minimum(depth, 1e3) * (directions @ forward)
-    front = (along > 0.6 * size[0])[..., None]
-    _paint(picture, window, depth, normals, np.where(front, _FACE, _TRUNK))
+    front = (along > FACE_FROM * size[0])[..., None]
+    _paint(picture, window, depth, normals, np.where(front, FACE, TRUNK))
 
 
-def _capsule(picture: _Picture, rays: Rays, part: _Part) -> None:
+def _capsule(picture: _Picture, rays: Rays, part: Part) -> None:
     start, end, radius, colour = part
     window = rays.window(np.stack([start, end]), radius)
     directions = rays.directions[window]
@@ -177,8 +179,8 @@ def _capsule(picture: _Picture, rays: Rays, part: _Part) -> None:
 
 def _dots(picture: _Picture, rays: Rays, points: Floats) -> None:
     for point, colour in zip(points, tints(points), strict=True):
-        window = rays.window(point[None], _DOT)
-        depth = capsule_hits(rays.eye, rays.directions[window], point, point, _DOT)
+        window = rays.window(point[None], DOT)
+        depth = capsule_hits(rays.eye, rays.directions[window], point, point, DOT)
         shown = depth < picture.depth[window]
         picture.colour[window][shown] = colour
 
@@ -203,13 +205,13 @@ def _outline(picture: _Picture) -> None:
     bend = np.zeros_like(near)
     bend[:, 1:-1] = np.abs(near[:, 2:] - 2 * near[:, 1:-1] + near[:, :-2])
     bend[1:-1] = np.maximum(bend[1:-1], np.abs(near[2:] - 2 * near[1:-1] + near[:-2]))
-    ink = np.clip(bend / np.maximum(near, np.float32(1 / _FAR)) * 12 - 0.2, 0, 0.45)
-    ink *= 1 - np.minimum(picture.depth / np.float32(_FAR), 1)  # the horizon is none
+    ink = np.clip(bend / np.maximum(near, np.float32(1 / FAR)) * 12 - 0.2, 0, 0.45)
+    ink *= 1 - np.minimum(picture.depth / np.float32(FAR), 1)  # the horizon is none
     picture.colour[...] *= 1 - ink[..., None]
 
 
 def _light(normals: Floats) -> Floats:
     """How bright surfaces are, level ground about 1."""
-    direct = np.maximum(normals @ _LAMP, 0)
+    direct = np.maximum(normals @ LAMP, 0)
     light: Floats = 0.42 + 0.13 * normals[..., 2] + 0.5 * direct
     return light

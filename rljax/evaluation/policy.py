@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from rljax.algorithms.base import Algorithm
+from rljax.core.config import merge
+from rljax.core.errors import UserError
 from rljax.core.runtime import prepare
 from rljax.core.types import PolicyState
+from rljax.training.build import make_env
 from rljax.training.config import Config
 from rljax.training.restore import restore
 
@@ -64,7 +68,11 @@ class Policy:
 
 
 def load_policy(
-    run_dir: str | os.PathLike[str], *, env_steps: int | str | None = None, member: int = 0
+    run_dir: str | os.PathLike[str],
+    *,
+    env_steps: int | str | None = None,
+    member: int = 0,
+    env_params: Mapping[str, Any] | None = None,
 ) -> Policy:
     """Load a policy from a run folder.
 
@@ -72,11 +80,29 @@ def load_policy(
         run_dir: the run folder.
         env_steps: which checkpoint: a number of env_steps, "best", or None for the newest good.
         member: which of the seeds that were trained together.
+        env_params: how the world to play in differs from the one it was trained in.
 
     Raises:
-        UserError: if there is no such run, checkpoint or member.
+        UserError: if there is no such run, checkpoint, member or world, or if it looks different
+            to the policy.
     """
     prepare()
     run = restore(run_dir, env_steps)
     policy = run.policy(member)
-    return Policy(run.config, run.program.algorithm, policy, run.env_steps)
+    config = run.config
+    if env_params:
+        config = merge(config, {"env": {"params": env_params}})
+        if _seen(config) != _seen(run.config):
+            raise UserError(
+                f"env.params {', '.join(env_params)}: changes observations or actions; "
+                "expected a world that looks to the policy like its own"
+            )
+    return Policy(config, run.program.algorithm, policy, run.env_steps)
+
+
+def _seen(config: Config) -> Any:
+    """Shapes and dtypes of a world's observation, and its actions."""
+    env, params = make_env(config)
+    observation, _ = jax.eval_shape(env.env.reset_env, jax.random.key(0), params)
+    leaves, structure = jax.tree.flatten(observation)
+    return [(x.shape, x.dtype) for x in leaves], structure, str(env.env.action_space(params))

@@ -34,6 +34,11 @@ def test_other_episodes_by_default_and_as_many_as_asked(finished: Any, capsys: A
     assert {"mean", "median", "iqm", "low", "high"} <= set(result["return"])
 
 
+def test_a_world_that_differs(finished: Any, capsys: Any) -> None:
+    result = _json(capsys, finished.folder, "--env.params.max_steps_in_episode", 5)
+    assert result["length"]["mean"] == 5
+
+
 def test_best_is_the_checkpoint_with_the_best_evaluation(finished: Any, capsys: Any) -> None:
     best = finished.summary["best_checkpoint"]
     assert _json(capsys, finished.folder, "--env-steps", "best")["env_steps"] == best
@@ -65,6 +70,8 @@ def test_video_of_one_episode(finished: Any, capsys: Any, tmp_path: Path) -> Non
         (["{run}", "--member", "1"], "member 1: the run has 1, numbered from 0"),
         (["{run}", "--env-steps", "650"], "the nearest is at 640"),
         (["{run}", "--env-steps", "worst"], "got 'worst', expected a number or 'best'"),
+        (["{run}", "--env.params.gravty", "1"], "nearest is gravity"),
+        (["{run}", "--ppo.epochs", "1"], "only --env.params.NAME may differ"),
         (["{run}", "--greedy", "--sample"], "not allowed with argument"),
         (["{run}", "--video", "a.gfi"], "expected .gif or .mp4. Did you mean '.gif'?"),
         (["{run}", "--video", "nowhere/a.gif"], "folder nowhere does not exist"),
