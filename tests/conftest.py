@@ -49,6 +49,20 @@ def fresh_trace_counters() -> Iterator[None]:
     yield
 
 
+@pytest.fixture(scope="module")
+def quick_programs() -> Iterator[None]:
+    """Compile a module's training programs with little optimisation: they run for a moment only.
+
+    Not for tests that compare bits with other processes, or with programs of other modules.
+    """
+    from helpers import QUICK
+    from rljax.training.program import Program
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Program, "compiler_options", QUICK)
+        yield
+
+
 _MOST_MAPPINGS = 25_000  # Linux allows a process 65,530; LLVM aborts when there is none left
 
 

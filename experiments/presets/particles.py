@@ -43,7 +43,11 @@ MAPPO = dataclasses.replace(HAPPO, sequential=False, share_parameters=True)
 def _particles(name: str, world: str, team: TeamConfig, **options: Any) -> Config:
     return Config(
         name=name,
-        env=EnvConfig(name=f"{world}-particles", params={"pettingzoo_1_22": True, **options}),
+        env=EnvConfig(
+            name=f"{world}-particles",
+            params={"pettingzoo_1_22": True, **options},
+            reset="full",  # a rollout has eight episodes of each environment, a bank fewer starts
+        ),
         total_steps=10_000_000,
         num_envs=20,
         network=HARL_NETWORK,

@@ -19,6 +19,9 @@ from tiny_runs import rich, run_python
 _STEPS, _BATCH = 5, 3
 
 
+pytestmark = pytest.mark.usefixtures("quick_programs")
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Result:
     """Two members with recurrent networks and running moments of the observations."""
