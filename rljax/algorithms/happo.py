@@ -14,7 +14,7 @@ from envs_jax.spaces import ACTIVE, action_kind
 from rljax.algorithms.base import Algorithm, Metrics
 from rljax.algorithms.fit import Batch, make_optimiser
 from rljax.algorithms.happo_config import TeamConfig, critic_config, make_team_hypers
-from rljax.algorithms.happo_update import TeamBatch, make_optimise_team
+from rljax.algorithms.happo_update import OptimiseTeam, TeamBatch
 from rljax.algorithms.on_policy import Learner, Learnt, Sizes, cut, make_on_policy, value_metrics
 from rljax.algorithms.ppo_config import PPOConfig
 from rljax.control.curriculum import Curriculum
@@ -75,7 +75,7 @@ def make_happo(
         )
     sizes = cut(config, network_config, num_envs, most * config.accumulation)
     optimiser = make_optimiser(config)
-    optimise = make_optimise_team(team, config, options, optimiser, total_updates, sizes.items)
+    optimise = OptimiseTeam(team, config, options, optimiser, total_updates, sizes.items)
 
     def learn(
         state: TrainState,

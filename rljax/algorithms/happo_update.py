@@ -9,6 +9,7 @@ so this is PPO's surrogate of A times a factor.  Without that factor it is MAPPO
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -62,17 +63,11 @@ class TeamBatch(NamedTuple):
     active: jax.Array | None
 
 
-def make_optimise_team(
-    team: Team,
-    config: PPOConfig,
-    options: TeamConfig,
-    optimiser: optax.GradientTransformation,
-    total_updates: int,
-    chunks: int,
-) -> Callable[..., Learnt]:
-    """Return ``optimise(params, opt_state, norm, hypers, updates, batch, key, shards)``.
+@dataclass(frozen=True)
+class OptimiseTeam:
+    """The optimisation phase, to be called with a rollout as items.
 
-    Args:
+    Attributes:
         team: the networks.
         config: PPO's static choices.
         options: those of a team.
@@ -80,48 +75,92 @@ def make_optimise_team(
         total_updates: length of the run, which the schedule refers to.
         chunks: items of each environment in a rollout.
     """
-    agents = team.num_agents
-    actor_loss = _make_actor_loss(team, options)
-    log_probs = _make_log_probs(team, options)
-    together = options.share_parameters and not options.sequential
 
-    def fit_actor(
+    team: Team
+    config: PPOConfig
+    options: TeamConfig
+    optimiser: optax.GradientTransformation
+    total_updates: int
+    chunks: int
+
+    @property
+    def _together(self) -> bool:
+        """Whether agents are one actor that learns from all of them at once."""
+        return self.options.share_parameters and not self.options.sequential
+
+    def __call__(
+        self,
         params: Any,
         opt_state: Any,
-        batch: Batch,
-        active: jax.Array | None,
-        factor: jax.Array | None,
-        **rest: Any,
-    ) -> Fitted:
-        def stage(memory: Any, batch: Batch, index: jax.Array, shards: Shards) -> tuple[Any, Any]:
-            inputs = {"advantage": take(batch.advantage, index, shards)}
-            if active is not None:
-                inputs["weight"] = _weights(take(active, index, shards), shards)
-            if factor is not None:
-                inputs["factor"] = take(factor, index, shards)
-            if config.normalise_advantages == "minibatch":
-                standard = standardise(inputs["advantage"], shards, inputs.get("weight"))
-                inputs["advantage"] = standard
-            return memory, inputs
+        norm: ValueNorm | None,
+        hypers: TeamHypers,
+        updates: jax.Array,
+        batch: TeamBatch,
+        key: jax.Array,
+        shards: Shards,
+    ) -> Learnt:
+        """Fit all actors, then the critic.
 
-        return fit(
-            actor_loss,
-            stage,
-            optimiser,
-            config,
-            params=params,
-            opt_state=opt_state,
-            memory=(),
-            batch=batch,
-            chunks=chunks * (agents if together else 1),
+        Args:
+            params: {"actor": leaves [1 or n, ...], "critic": ...}.
+            opt_state: the optimiser's, likewise.
+            norm: statistics of value targets, if they are normalised.
+            hypers: traced hyperparameters.
+            updates: int32, how many there have been.
+            batch: the items.
+            key: of the order of agents and of shuffles.
+            shards: how the items are spread.
+        """
+        config, options, team = self.config, self.options, self.team
+        rate = scheduled(config, hypers, updates, self.total_updates)
+        rest: dict[str, Any] = {"hypers": hypers, "key": key, "shards": shards}
+        if config.normalise_advantages == "batch":
+            # As HARL does: all agents' values at once, the team's for each agent by itself.
+            at_once = team.valued_agents or self._together
+            advantage = _standardise_active(batch.actors.advantage, batch.active, at_once, shards)
+            batch = batch._replace(actors=batch.actors.replace(advantage=advantage))
+        actors = (params["actor"], opt_state["actor"], batch)
+        actors_rest = rest | {"learning_rate": hypers.learning_rate * rate}
+        if self._together:
+            results = self._fit_together(*actors, **actors_rest)
+        else:
+            order = jnp.arange(team.num_agents)
+            if options.sequential and not options.fixed_order and team.num_agents > 1:
+                order = jax.random.permutation(jax.random.fold_in(key, _ORDER), team.num_agents)
+            results = self._fit_one_by_one(*actors, order, **actors_rest)
+        actor_params, actor_opt_state, skipped, metrics = results
+        critic = fit(
+            _make_critic_loss(team, config),
+            _critic_stage,
+            self.optimiser,
+            critic_config(config, options),
+            params=params["critic"],
+            opt_state=opt_state["critic"],
+            memory=norm,
+            batch=batch.critic,
+            chunks=self.chunks * (team.num_agents if team.valued_agents else 1),
+            learning_rate=hypers.critic_learning_rate * rate,
             **rest,
         )
+        metrics |= {
+            "loss/value": critic.metrics["loss/value"],
+            "critic/value_loss": critic.metrics["loss/value"],
+            "critic/critic_grad_norm": critic.metrics["update/grad_norm"],
+            "update/learning_rate": hypers.learning_rate * rate,
+        }
+        return Learnt(
+            {"actor": actor_params, "critic": critic.params},
+            {"actor": actor_opt_state, "critic": critic.opt_state},
+            critic.memory,
+            skipped + critic.skipped,
+            metrics,
+        )
 
-    def fit_one_by_one(
-        params: Any, opt_state: Any, batch: TeamBatch, order: jax.Array, **rest: Any
+    def _fit_one_by_one(
+        self, params: Any, opt_state: Any, batch: TeamBatch, order: jax.Array, **rest: Any
     ) -> tuple[Any, Any, jax.Array, Metrics]:
         shards: Shards = rest["shards"]
-        at_rollout = params
+        options, at_rollout = self.options, params
 
         def learn(carry: Any, agent: jax.Array) -> Any:
             params, opt_state, factor = carry
@@ -132,17 +171,16 @@ def make_optimise_team(
             )
             mine = mine.replace(block_ids=batch.critic.block_ids)
             old = _row(params, row)
-
-            def evaluate(params: Any) -> jax.Array:
-                values: jax.Array = shards.map(lambda part: log_probs(params, part), mine)
-                return values
-
             fitting = mine
             if options.action_aggregation == "mean":  # by dimension, which no rollout stores
-                fitting = mine.replace(log_prob=evaluate(_row(at_rollout, row)))
-            fitted = fit_actor(old, _row(opt_state, row), fitting, active, factor, **rest)
+                log_prob = self._log_probs(_row(at_rollout, row), mine, shards)
+                fitting = mine.replace(log_prob=log_prob)
+            fitted = self._fit_actor(old, _row(opt_state, row), fitting, active, factor, **rest)
             if factor is not None:
-                ratio = jnp.exp(_log_ratio(evaluate(fitted.params), evaluate(old), options))
+                before, after = (
+                    self._log_probs(params, mine, shards) for params in (old, fitted.params)
+                )
+                ratio = jnp.exp(_log_ratio(after, before, options))
                 # What an agent would have done while inactive changes nothing for the others.
                 factor = factor * (ratio if active is None else jnp.where(active, ratio, 1.0))
             params, opt_state = jax.tree.map(
@@ -164,17 +202,13 @@ def make_optimise_team(
             f"agent{i}/{short}": metrics[name][i]
             for name, short in _NAMES.items()
             if name in metrics
-            for i in range(agents)
+            for i in range(self.team.num_agents)
         }
-        return (
-            params,
-            opt_state,
-            skipped.sum(),
-            named | {name: values.mean() for name, values in metrics.items()},
-        )
+        means = {name: values.mean() for name, values in metrics.items()}
+        return params, opt_state, skipped.sum(), named | means
 
-    def fit_together(
-        params: Any, opt_state: Any, batch: TeamBatch, **rest: Any
+    def _fit_together(
+        self, params: Any, opt_state: Any, batch: TeamBatch, **rest: Any
     ) -> tuple[Any, Any, jax.Array, Metrics]:
         shards: Shards = rest["shards"]
         merged, active = shards.map(
@@ -183,10 +217,9 @@ def make_optimise_team(
         )
         merged = merged.replace(block_ids=batch.critic.block_ids)
         params, opt_state = _row((params, opt_state), jnp.int32(0))
-        if options.action_aggregation == "mean":
-            old = shards.map(lambda part: log_probs(params, part), merged)
-            merged = merged.replace(log_prob=old)
-        fitted = fit_actor(params, opt_state, merged, active, None, **rest)
+        if self.options.action_aggregation == "mean":
+            merged = merged.replace(log_prob=self._log_probs(params, merged, shards))
+        fitted = self._fit_actor(params, opt_state, merged, active, None, **rest)
         params, opt_state = jax.tree.map(lambda x: x[None], (fitted.params, fitted.opt_state))
         named = {
             f"actor/{short}": fitted.metrics[name]
@@ -195,61 +228,50 @@ def make_optimise_team(
         }
         return params, opt_state, fitted.skipped, named | fitted.metrics
 
-    def optimise(
+    def _fit_actor(
+        self,
         params: Any,
         opt_state: Any,
-        norm: ValueNorm | None,
-        hypers: TeamHypers,
-        updates: jax.Array,
-        batch: TeamBatch,
-        key: jax.Array,
-        shards: Shards,
-    ) -> Learnt:
-        rate = scheduled(config, hypers, updates, total_updates)
-        rest: dict[str, Any] = {"hypers": hypers, "key": key, "shards": shards}
-        if config.normalise_advantages == "batch":
-            # As HARL does: all agents' values at once, the team's for each agent by itself.
-            at_once = team.valued_agents or together
-            advantage = _standardise_active(batch.actors.advantage, batch.active, at_once, shards)
-            batch = batch._replace(actors=batch.actors.replace(advantage=advantage))
-        actors = (params["actor"], opt_state["actor"], batch)
-        actors_rest = rest | {"learning_rate": hypers.learning_rate * rate}
-        if together:
-            results = fit_together(*actors, **actors_rest)
-        else:
-            order = jnp.arange(agents)
-            if options.sequential and not options.fixed_order and agents > 1:
-                order = jax.random.permutation(jax.random.fold_in(key, _ORDER), agents)
-            results = fit_one_by_one(*actors, order, **actors_rest)
-        actor_params, actor_opt_state, skipped, metrics = results
-        critic = fit(
-            _make_critic_loss(team, config),
-            _critic_stage,
-            optimiser,
-            critic_config(config, options),
-            params=params["critic"],
-            opt_state=opt_state["critic"],
-            memory=norm,
-            batch=batch.critic,
-            chunks=chunks * (agents if team.valued_agents else 1),
-            learning_rate=hypers.critic_learning_rate * rate,
+        batch: Batch,
+        active: jax.Array | None,
+        factor: jax.Array | None,
+        **rest: Any,
+    ) -> Fitted:
+        def stage(memory: Any, batch: Batch, index: jax.Array, shards: Shards) -> tuple[Any, Any]:
+            inputs = {"advantage": take(batch.advantage, index, shards)}
+            if active is not None:
+                inputs["weight"] = _weights(take(active, index, shards), shards)
+            if factor is not None:
+                inputs["factor"] = take(factor, index, shards)
+            if self.config.normalise_advantages == "minibatch":
+                standard = standardise(inputs["advantage"], shards, inputs.get("weight"))
+                inputs["advantage"] = standard
+            return memory, inputs
+
+        return fit(
+            _make_actor_loss(self.team, self.options),
+            stage,
+            self.optimiser,
+            self.config,
+            params=params,
+            opt_state=opt_state,
+            memory=(),
+            batch=batch,
+            chunks=self.chunks * (self.team.num_agents if self._together else 1),
             **rest,
         )
-        metrics |= {
-            "loss/value": critic.metrics["loss/value"],
-            "critic/value_loss": critic.metrics["loss/value"],
-            "critic/critic_grad_norm": critic.metrics["update/grad_norm"],
-            "update/learning_rate": hypers.learning_rate * rate,
-        }
-        return Learnt(
-            {"actor": actor_params, "critic": critic.params},
-            {"actor": actor_opt_state, "critic": critic.opt_state},
-            critic.memory,
-            skipped + critic.skipped,
-            metrics,
-        )
 
-    return optimise
+    def _log_probs(self, params: Any, batch: Batch, shards: Shards) -> jax.Array:
+        """Log probabilities of all items' actions, [items, L] (mean: [items, L, d])."""
+
+        def of_shard(items: Batch) -> jax.Array:
+            starts, whole = items.carry, items.replace(carry=(), block_ids=())
+            part = jax.tree.map(lambda x: x.swapaxes(0, 1), whole).replace(carry=starts)
+            distribution = _distribution(self.team, params, part)
+            return _log_prob(distribution, part.action, self.options).swapaxes(0, 1)
+
+        values: jax.Array = shards.map(of_shard, batch)
+        return values
 
 
 def _make_actor_loss(team: Team, options: TeamConfig) -> Loss:
@@ -276,17 +298,6 @@ def _make_actor_loss(team: Team, options: TeamConfig) -> Loss:
         return total, jax.lax.stop_gradient(metrics)
 
     return loss
-
-
-def _make_log_probs(team: Team, options: TeamConfig) -> Callable[[Any, Batch], jax.Array]:
-    def log_probs(params: Any, items: Batch) -> jax.Array:
-        """Log probabilities of all items' actions, [items, L] (mean: [items, L, d])."""
-        starts, whole = items.carry, items.replace(carry=(), block_ids=())
-        part = jax.tree.map(lambda x: x.swapaxes(0, 1), whole).replace(carry=starts)
-        distribution = _distribution(team, params, part)
-        return _log_prob(distribution, part.action, options).swapaxes(0, 1)
-
-    return log_probs
 
 
 def _distribution(team: Team, params: Any, part: Batch) -> Distribution:

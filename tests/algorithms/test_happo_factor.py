@@ -16,7 +16,7 @@ from helpers import EXACT, QUICK
 from rljax.algorithms import PPOConfig, TeamConfig
 from rljax.algorithms.fit import Batch, make_optimiser
 from rljax.algorithms.happo_config import make_team_hypers
-from rljax.algorithms.happo_update import _ORDER, TeamBatch, make_optimise_team
+from rljax.algorithms.happo_update import _ORDER, OptimiseTeam, TeamBatch
 from rljax.core.mesh import Shards
 from rljax.networks import NetworkConfig, make_team
 
@@ -83,7 +83,7 @@ def inputs():
 def compiled(options, config, compiler):
     team = make_team(SPACE, NETWORK, AGENTS, False, "global")
     optimiser = make_optimiser(config)
-    optimise = make_optimise_team(team, config, options, optimiser, 10, CHUNKS)
+    optimise = OptimiseTeam(team, config, options, optimiser, 10, CHUNKS)
 
     @functools.partial(jax.jit, compiler_options=dict(compiler))
     def run(params, hypers, batch, key):
