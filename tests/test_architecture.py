@@ -45,6 +45,7 @@ STARTS_A_BACKEND = (
     "envs_jax.pushing.world",
     "envs_jax.quadruped.assessment",
     "envs_jax.quadruped.env",
+    "envs_jax.quadruped.film",
     "envs_jax.quadruped.mjcf",
     "envs_jax.quadruped.reward",
     "envs_jax.quadruped.world",

@@ -45,8 +45,6 @@ __all__ = ["Quadruped"]
 
 SUBSTEPS = 5
 """Steps of the physics in a control step."""
-RENDERERS = ("own", "mujoco")
-"""What can draw pictures."""
 
 
 class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
@@ -128,9 +126,8 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         self._depth = tuple(int(size) for size in depth or ())
         self._rewards, self._promotion = rewards, promotion
         self._velocity, self._privileged = velocity, privileged
-        self._whole_body = whole_body
-        check_word("renderer", renderer, RENDERERS)
-        self._renderer = renderer
+        check_word("renderer", renderer, ("own", "mujoco"))
+        self._whole_body, self._renderer = whole_body, renderer
         default_params(self._robot, None, None, rewards)  # refuses an unknown name
 
     @property
@@ -258,7 +255,7 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         }
         following = self._disturbed(following, (push_key, command_key), heading, directed, params)
         following = self._looked(following, camera_key, params)
-        kinds = jnp.zeros(1, jnp.int32) if params.terrain is None else params.terrain.kinds
+        kinds = np.zeros(1, np.int32) if params.terrain is None else params.terrain.kinds
         info = {"success": success, "group": jnp.asarray(kinds)[state.column], "metrics": metrics}
         observation = self.get_obs(following, params, observe_key)
         return observation, following, reward, fell, info
@@ -276,15 +273,11 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
     ) -> Any:
         """All parts that are wanted, see the class."""
         params = self.default_params if params is None else params
-        key = jax.random.key(0) if key is None else key
-        own_key, scan_key = jax.random.split(key)
+        own_key, scan_key = jax.random.split(jax.random.key(0) if key is None else key)
         rotation = rotation_of(state.body)
         velocity = rotation.T @ state.body.velocity
-        parts = {
-            "proprioception": proprioception(
-                state, velocity, -rotation[2], params, own_key, self._velocity
-            )
-        }
+        own = proprioception(state, velocity, -rotation[2], params, own_key, self._velocity)
+        parts = {"proprioception": own}
         position = state.body.position
         ground = None if params.terrain is None else params.terrain.ground
         if self._grid is not None:
@@ -321,7 +314,7 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         return spaces.Dict({n: spaces.Box(-jnp.inf, jnp.inf, s) for n, s in sizes.items()})
 
     def render(self, state: QuadrupedState, params: QuadrupedParams) -> np.ndarray:
-        """The robot, seen from behind and aside, uint8 ``[H, W, 3]``."""
+        """One picture, see :meth:`film`."""
         return self.film([state], params)[0]
 
     def film(self, states: Sequence[QuadrupedState], params: QuadrupedParams) -> list[np.ndarray]:

@@ -71,7 +71,7 @@ def _film(
         dots = depth = None
         if grid is not None and ground is not None:
             dots = np.stack(_dots(ground, state.body, grid), -1)
-        if state.camera is not None:
+        if params.camera is not None:
             depth = np.asarray(_seen(state.camera, params.camera))
         picture = draw(
             state.body,
