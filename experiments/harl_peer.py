@@ -26,7 +26,8 @@ _HELP = """Train HARL's HAPPO (Zhong et al. 2024), its code and its settings, on
   harl_peer.py HARL --continuous --total-steps 2e6
 
 Each line of JSON is over the episodes since the last: their mean return, and how far from the
-middle of the world each agent is when they end, m. With --run the same is told of a run of ours:
+middle of the world each agent is when they end, m; entropies are of the last rollout, in the order
+in which agents learnt from it. With --run, return and distances of a run of ours:
 
   harl_peer.py runs/spread_continuous_happo-s0-20260101 --run
 """
@@ -236,12 +237,13 @@ def train(
                 returns.extend(self._total)
                 self._total = np.zeros(_ENVS)
 
-        def episode_log(self, *_: Any) -> None:
+        def episode_log(self, actors: Any, *_: Any) -> None:
             if self._rollout % _EVERY == 0:
                 away = np.concatenate(world.places).mean(0)
                 row: dict[str, Any] = {"env_steps": self._rollout * _ENVS * _LENGTH}
                 row["return"] = round(float(np.mean(returns)), 1)
-                report(row | {f"away{i}": round(float(x), 2) for i, x in enumerate(away)})
+                row |= {f"away{i}": round(float(x), 2) for i, x in enumerate(away)}
+                report(row | {"entropies": [round(told["dist_entropy"], 2) for told in actors]})
                 returns.clear()
                 world.places.clear()
 
