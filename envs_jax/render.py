@@ -40,7 +40,7 @@ def render_episode(env: Any, params: Any, states: Any) -> list[np.ndarray]:
         sequence = [jax.tree.unflatten(structure, row) for row in zip(*leaves, strict=True)]
     params = jax.device_get(params)
     film = getattr(env, "film", None)
-    if film is not None:
+    if film is not None and sequence:
         frames: list[np.ndarray] = film(sequence, params)
         return frames
     return [render_frame(env, params, state) for state in sequence]

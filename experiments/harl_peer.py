@@ -27,9 +27,9 @@ _HELP = """Train HARL's HAPPO (Zhong et al. 2024), its code and its settings, on
 
 Each line of JSON is over the episodes since the last: their mean return, and how far from the
 middle of the world each agent is when they end, m; entropies are of the last rollout, in the order
-in which agents learnt from it. With --run, return and distances of a run of ours:
+in which agents learnt from it. Return and distances of a run of ours, beside them:
 
-  harl_peer.py runs/spread_continuous_happo-s0-20260101 --run
+  harl_peer.py --ours runs/spread_continuous_happo-s0-20260101
 """
 _ENVS, _LENGTH, _EPISODE = 20, 200, 25  # HARL's environments and steps of a rollout; the time limit
 _EVERY = 25  # rollouts between rows
@@ -38,8 +38,8 @@ _EVERY = 25  # rollouts between rows
 def _parser() -> Parser:
     parser = Parser(_HELP)
     add = parser.add_argument
-    add("harl", metavar="HARL", help="checkout of HARL, or with --run a run folder of ours")
-    add("--run", action="store_true", help="play 512 episodes of a policy of ours (its mode)")
+    add("harl", metavar="HARL", nargs="?", help="checkout of HARL")
+    add("--ours", metavar="RUN", help="play 512 episodes of a run of ours (its mode) instead")
     add("--world", default="Spread", choices=("Spread", "Reference"), help="default: Spread")
     add("--continuous", action="store_true", help="continuous actions")
     add("--seed", type=int, default=0, metavar="S")
@@ -51,9 +51,11 @@ def _parser() -> Parser:
 def main(argv: list[str]) -> int:
     """Do what the command line says; return the exit code."""
     options = _parser().parse_args(argv)
-    if options.run:
-        print(json.dumps(distances_of_run(options.harl)))
+    if options.ours:
+        print(json.dumps(distances_of_run(options.ours)))
         return OK
+    if options.harl is None:
+        raise UserError("nothing to do: give a checkout of HARL, or --ours RUN")
     world = World(options.world, options.continuous, options.seed)
     start, out = time.process_time(), sys.stdout
 

@@ -39,7 +39,7 @@ def film(
     the lower left, asked and true velocities in the lower right.
 
     Args:
-        states: on the host or not, one after the other.
+        states: on the host or not, one after the other, at least one.
         params: of the world.
         grid: of its scan; None without.
         renderer: "own" or "mujoco".
@@ -47,8 +47,6 @@ def film(
     Raises:
         ValueError: by the renderer "mujoco", where there is none.
     """
-    if not states:
-        return []
     if renderer == "own":
         return _film(states, params, grid, paint_scene)
     from envs_jax.quadruped.mujoco_scene import MujocoScene

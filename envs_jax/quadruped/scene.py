@@ -26,7 +26,21 @@ if TYPE_CHECKING:
     from envs_jax.quadruped.robot import Robot
     from envs_jax.quadruped.skeleton import Skeleton
 
-__all__ = ["paint_scene"]
+__all__ = [
+    "DOT",
+    "FACE",
+    "FACE_FROM",
+    "FAR",
+    "GROUND",
+    "HAZE",
+    "LAMP",
+    "SKY",
+    "TILE",
+    "TRUNK",
+    "Part",
+    "paint_scene",
+    "parts_of",
+]
 
 _SHARP = 8.0  # m, up to which no edge of the ground is missed
 FAR = 14.0  # m, up to which ground is seen
