@@ -2,7 +2,9 @@
 
 A point pushes with a damped spring along the ground's normal and with Coulomb friction across it.
 Both are linearised over one time step, so that steps of milliseconds are stable with springs that
-hold a foot within millimetres (as Hunt & Crossley 1975 in spirit, linearly implicit in time).
+hold a foot within millimetres (as Hunt & Crossley 1975 in spirit, linearly implicit in time). The
+spring's force has a limit, lest what got into a wall be shot out of it; where it is reached the
+damping grows with depth, but for motion inwards alone, so that nothing is driven in much farther.
 """
 
 from typing import NamedTuple
@@ -29,6 +31,8 @@ from envs_jax.quadruped.spatial import (
 __all__ = ["Contact", "add_contact", "contact_of", "ground_under"]
 
 UP: Vector = (0.0, 0.0, 1.0)
+# m/s; a millimetre too deep resists going in by the spring's force of a millimetre for each of these.
+_STOP = 0.1
 
 
 class Contact(NamedTuple):
@@ -79,7 +83,10 @@ def contact_of(
     approach = dot(velocity, normal)
     sliding = tuple(less(v, times(approach, n)) for v, n in zip(velocity, normal, strict=True))
     springy = depth < law.depth
-    push = law.stiffness * jnp.minimum(depth, law.depth) - law.damping * approach
+    # From there on what pushes out grows no more, but what resists going in does.
+    beyond = jnp.where(approach < 0, depth - jnp.minimum(depth, law.depth), 0.0)
+    damping = law.damping + law.stiffness * beyond / _STOP
+    push = law.stiffness * jnp.minimum(depth, law.depth) - damping * approach
     push = jnp.where(depth > 0, jnp.maximum(push, 0.0), 0.0)
     touches = (push > 0).astype(jnp.float32)
     # The spring as it will be at the end of the step.
@@ -91,7 +98,7 @@ def contact_of(
         less(times(along, n), times(viscosity, s)) for n, s in zip(normal, sliding, strict=True)
     )
     drag = dt * viscosity
-    bounce = dt * (law.damping * touches + spring - viscosity)
+    bounce = dt * (damping * touches + spring - viscosity)
     return (force[0], force[1], force[2]), drag, bounce, push
 
 

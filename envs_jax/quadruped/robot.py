@@ -30,7 +30,8 @@ class Ground(struct.PyTreeNode):
         damping: N s/m.
         friction: coefficient.
         slip: m/s; below this speed friction is viscous, as a stick-slip law without a jump.
-        depth: m; deeper points are pushed out no harder, so that nothing is shot up.
+        depth: m; deeper points are pushed out no harder, so that nothing is shot up, but are slowed
+            down the more if they go in farther.
     """
 
     stiffness: Any
