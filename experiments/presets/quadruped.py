@@ -128,14 +128,15 @@ def quadruped_depth(scale: Scale = "tiny") -> Config:
     """
     tiny = scale == "tiny"
     params = _course(scale) | {"depth": (15, 22) if tiny else (58, 87)}
-    config = _config("quadruped_depth", scale, 1_500_000, 100_000_000, params)
+    config = _config("quadruped_depth", scale, 10_000_000, 100_000_000, params)
     return dataclasses.replace(
         config,
-        num_envs=128 if tiny else 1024,
+        num_envs=256 if tiny else 1024,
         network=dataclasses.replace(
             config.network,
             inputs=("proprioception", "depth"),
-            convolution="depth",
+            critic_inputs=("proprioception", "scan", "privileged"),
+            convolution="depth_small" if tiny else "depth",
             encoders=FrozenDict(),
             core_size=64 if tiny else 512,
         ),

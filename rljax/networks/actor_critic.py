@@ -20,7 +20,7 @@ from rljax.ops import Distribution
 class Tower(nn.Module):
     """Encoder, torso and core: observation [T, B, ...] -> features [T, B, n].
 
-    Only a critic's sees the privileged part, and it sees all others whatever the ``inputs`` are.
+    Only a critic's (``privileged``) sees the privileged part.
     """
 
     config: NetworkConfig
@@ -38,7 +38,7 @@ class Tower(nn.Module):
             dtype,
             self.privileged,
             config.encoders,
-            () if self.privileged else config.inputs,
+            config.critic_inputs if self.privileged else config.inputs,
         )(observation)
         if config.input_norm:
             x = nn.LayerNorm(dtype=dtype)(x)

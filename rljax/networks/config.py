@@ -14,8 +14,9 @@ class NetworkConfig:
     """Encoder of each observation part, an MLP torso, an optional recurrent core, a head's MLP."""
 
     inputs: tuple[str, ...] = ()
-    """Parts of the observation that the actor sees; empty: all but the reserved ones.  The critic
-    sees all parts whatever these are."""
+    """Parts of the observation that the actor sees; empty: all but the reserved ones."""
+    critic_inputs: tuple[str, ...] = ()
+    """Parts that the critic sees; empty: all, whatever the actor sees."""
     hidden_sizes: tuple[Count, ...] = (64, 64)
     """Units of each layer of the torso."""
     activation: Literal["tanh", "relu", "elu", "silu", "gelu"] = "tanh"
@@ -26,9 +27,10 @@ class NetworkConfig:
     """Whether each torso layer has a LayerNorm, before or after its non-linearity."""
     separate_value: bool = True
     """Whether actor and critic have towers of their own, or share one up to the heads."""
-    convolution: Literal["small", "image", "depth"] = "small"
-    """For parts of rank 3: one 3x3 layer of 16 (grids of 10x10), the three of the Nature DQN, or
-    two with a pooling between and dense layers of 128 and 32 behind (depth images of 58x87)."""
+    convolution: Literal["small", "image", "depth", "depth_small"] = "small"
+    """For parts of rank 3: one 3x3 layer of 16 (grids of 10x10); the three of the Nature DQN; two
+    with a pooling between and dense layers of 128 and 32 behind (depth images of 58x87); or two
+    with strides of 2 and the same behind (depth images a quarter of that)."""
     part_sizes: tuple[Count, ...] = ()
     """Units of an MLP encoder of each vector part of a dict observation; empty: none."""
     encoders: FrozenDict[str, tuple[Count, ...]] = FrozenDict()
@@ -60,11 +62,12 @@ class NetworkConfig:
     """Scale of the orthogonal initialisation of the last policy layer."""
 
     def __post_init__(self) -> None:
-        if self.inputs and not self.separate_value:
-            raise ValueError(
-                f"inputs {','.join(self.inputs)} needs separate_value true: the critic sees all "
-                "parts, by a tower of its own"
-            )
+        for name in ("inputs", "critic_inputs"):
+            if getattr(self, name) and not self.separate_value:
+                raise ValueError(
+                    f"{name} {','.join(getattr(self, name))} needs separate_value true: actor and "
+                    "critic see different parts by towers of their own"
+                )
         if self.skip_core and self.core == "none":
             raise ValueError("skip_core needs core gru or lstm, got none")
         if self.std == "capped" and self.initial_std >= self.max_std:

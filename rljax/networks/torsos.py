@@ -26,15 +26,16 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "gelu": nn.gelu,
 }
 
-# (channels, kernel, stride, pool): MinAtar's network (Young & Tian 2019), DQN's (Mnih et al. 2015)
-# and the depth backbone of extreme-parkour (Cheng et al. 2023).
+# (channels, kernel, stride, pool): MinAtar's network (Young & Tian 2019), DQN's (Mnih et al. 2015),
+# the depth backbone of extreme-parkour (Cheng et al. 2023) and one for less pixels and processors.
 _CONVOLUTIONS = {
     "small": ((16, 3, 1, 1),),
     "image": ((32, 8, 4, 1), (64, 4, 2, 1), (64, 3, 1, 1)),
     "depth": ((32, 5, 1, 2), (64, 3, 1, 1)),
+    "depth_small": ((16, 5, 2, 1), (32, 3, 2, 1)),
 }
 # Units of dense layers behind them, without which a depth image would be 62,400 features.
-_DENSE = {"depth": (128, 32)}
+_DENSE = {"depth": (128, 32), "depth_small": (128, 32)}
 
 
 class Dense(nn.Module):
@@ -174,11 +175,14 @@ def own_parts(observation: Any, inputs: Sequence[str] = ()) -> Any:
     return {name: part for name, part in observation.items() if name in kept}
 
 
-def _chosen(parts: Mapping[str, jax.Array], inputs: Sequence[str]) -> dict[str, jax.Array]:
+def _chosen(
+    parts: Mapping[str, jax.Array], inputs: Sequence[str], by_critic: bool = False
+) -> dict[str, jax.Array]:
     for name in inputs:
         if name not in parts:
+            option, who = ("critic_inputs", "a critic") if by_critic else ("inputs", "an actor")
             raise UserError(
-                f"network.inputs: an actor may see no part {name!r}, only "
+                f"network.{option}: {who} may see no part {name!r}, only "
                 f"{', '.join(sorted(parts))}.{nearest(name, parts)}"
             )
     return {name: part for name, part in parts.items() if name in inputs}
@@ -213,7 +217,7 @@ class Encoder(nn.Module):
         if everything and not self.privileged:  # a critic may see fewer parts or other names
             _check_names(self.encoders, parts)
         if self.inputs:
-            parts = _chosen(parts, self.inputs)
+            parts = _chosen(parts, self.inputs, self.privileged)
         features = []
         for name, part in sorted(parts.items()):
             scale = 1 / 255 if part.dtype == jnp.uint8 else 1

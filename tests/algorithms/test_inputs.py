@@ -90,10 +90,24 @@ def test_an_encoder_of_no_part_is_told_all_the_same():
         probe.init(ENVS)
 
 
-def test_a_shared_tower_is_refused():
-    with pytest.raises(UserError, match="inputs seen needs separate_value true") as caught:
-        NetworkConfig(inputs=(SEEN,), separate_value=False)
+@pytest.mark.parametrize("option", ["inputs", "critic_inputs"])
+def test_a_shared_tower_is_refused(option):
+    with pytest.raises(UserError, match=f"{option} seen needs separate_value true") as caught:
+        NetworkConfig(**{option: (SEEN,)}, separate_value=False)
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_critic_sees_what_it_is_to_see():
+    network = {"inputs": (SEEN,), "critic_inputs": (FAR,)}
+    probe = make_probe("probe/secret", ENVS, network, {}, {"part": FAR}, **OPTIONS)
+    state = probe.init(ENVS)
+    everything = make_probe("probe/secret", ENVS, {"inputs": (SEEN,)}, {}, {"part": FAR}, **OPTIONS)
+    assert width(state.params, "actor") == 2
+    assert width(state.params, "critic") == width(everything.init(ENVS).params, "critic") - 2
+    network = {"critic_inputs": ("faar",)}
+    probe = make_probe("probe/secret", ENVS, network, {}, {"part": FAR}, **OPTIONS)
+    with pytest.raises(UserError, match=r"network.critic_inputs: a critic .*Did you mean 'far'\?"):
+        probe.init(ENVS)
 
 
 def test_a_team_in_its_first_minibatch():

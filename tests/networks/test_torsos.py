@@ -90,6 +90,14 @@ def test_the_depth_backbone_is_that_of_extreme_parkour():
     assert shapes(CNN("depth", "elu", sizes=()), images)[0] == (2, 3, 25 * 39 * 64)
 
 
+def test_the_backbone_for_small_depth_images():
+    output, params = shapes(CNN("depth_small", "elu"), jnp.zeros((2, 3, 15, 22, 1)))
+    assert output == (2, 3, 32)
+    kernels = [layer["kernel"] for layer in (params["Dense_0"], params["Dense_1"])]
+    assert kernels == [(5 * 5, 16), (3 * 3 * 16, 32)]
+    assert params["MLP_0"]["Dense_0"]["kernel"] == (2 * 4 * 32, 128)
+
+
 def test_the_depth_backbone_computes_what_convolutions_do():
     x = jax.random.normal(KEY, (2, 13, 18, 1))
     cnn = CNN("depth", "elu")
