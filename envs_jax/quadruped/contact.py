@@ -31,7 +31,7 @@ from envs_jax.quadruped.spatial import (
 __all__ = ["Contact", "add_contact", "contact_of", "ground_under"]
 
 UP: Vector = (0.0, 0.0, 1.0)
-# m/s; a millimetre too deep resists going in by the spring's force of a millimetre for each of these.
+# m/s; for each of these a point that is a millimetre too deep feels the spring's force of one more.
 _STOP = 0.1
 
 

@@ -157,9 +157,9 @@ def check(met: Extremes, changes: dict[str, Any]) -> None:
     assert (met.up < 5.0).all(), met.up  # m/s
     assert (met.above < 1.5).all(), met.above  # m
     # Thrown about by its motors a robot strikes the ground at metres a second, and comes out again.
-    # In a wall it is as deep as the wall is high, however little sideways. Corners of the upper face
-    # go through walls, and are in them when a somersault makes that face the lower one; who has
-    # fallen between two walls and thrashes on there is wedged.
+    # In a wall it is as deep as the wall is high, however little sideways. Corners of the upper
+    # face go through walls, and are in them when a somersault makes that face the lower one; who
+    # has fallen between two walls and thrashes on there is wedged.
     for part in (met.foot, met.knee, met.corner):
         assert (part < np.where(HAS_WALLS, 1.1 * DEPTH, 0.12)).all(), part
     may_be_wedged = HAS_WALLS & (changes is ENDLESS)
