@@ -32,8 +32,9 @@ from envs_jax.quadruped.terrain import COLUMNS, GROUNDS, Terrain, kinds_of, make
 from envs_jax.quadruped.world import (
     QuadrupedParams,
     QuadrupedState,
+    course_heading,
     default_params,
-    draw_command,
+    disturbed,
     randomised,
     start,
     steered,
@@ -195,9 +196,10 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
             whole_body=self._whole_body,
         )
         rotation = rotation_of(body)
-        heading = jnp.arctan2(rotation[1, 0], rotation[0, 0])
+        yaw = jnp.arctan2(rotation[1, 0], rotation[0, 0])
         directed = self._directed(state, params)
-        command = steered(state.command, state.heading - heading, directed, params)
+        heading = jnp.where(directed, course_heading(body.position, state.origin), state.heading)
+        command = steered(state.command, heading - yaw, directed, params)
         touches = forces.feet[:, 2] > 1.0
         air_time = state.air_time + control
         height = body.position[2] - ground_height(ground, body.position)
@@ -210,7 +212,7 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
                 forces=forces,
                 robot=robot,
                 command=command,
-                heading_error=wrapped(state.heading - heading),
+                heading_error=wrapped(heading - yaw),
                 velocity=rotation.T @ body.velocity,
                 gravity=-rotation[2],
                 height=height,
@@ -239,6 +241,7 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
             action=chosen,
             target=target,
             command=command,
+            heading=heading,
             air_time=jnp.where(touches, 0.0, air_time),
             touched=touches,
             tracked=state.tracked + terms["track_velocity"],
@@ -253,7 +256,7 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
             "falls": fell.astype(jnp.float32),
             "level": state.level.astype(jnp.float32),
         }
-        following = self._disturbed(following, (push_key, command_key), heading, directed, params)
+        following = disturbed(following, (push_key, command_key), yaw, directed, params)
         following = self._looked(following, camera_key, params)
         kinds = np.zeros(1, np.int32) if params.terrain is None else params.terrain.kinds
         info = {"success": success, "group": jnp.asarray(kinds)[state.column], "metrics": metrics}
@@ -365,27 +368,6 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
             | (forces.corners > params.fall_push).any()
             | (self._directed(state, params) & off_course)
             | ~jnp.isfinite(whole).all()
-        )
-
-    def _disturbed(
-        self,
-        state: QuadrupedState,
-        keys: tuple[jax.Array, jax.Array],
-        yaw: jax.Array,
-        directed: jax.Array,
-        params: QuadrupedParams,
-    ) -> QuadrupedState:
-        """A push and a new command, at their times."""
-        shares = jax.random.uniform(keys[0], (2,))
-        push = params.push_speed * jnp.append(2 * shares - 1, 0.0)
-        push = jnp.where(state.time % params.push_steps == 0, push, 0.0)
-        body = state.body.replace(velocity=state.body.velocity + push)
-        drawn, heading = draw_command(jax.random.uniform(keys[1], (4,)), yaw, directed, params)
-        renew = state.time % params.command_steps == 0
-        return state.replace(
-            body=body,
-            command=jnp.where(renew, drawn, state.command),
-            heading=jnp.where(renew, heading, state.heading),
         )
 
     def _looked(

@@ -24,7 +24,9 @@ from envs_jax.words import check_word
 __all__ = [
     "QuadrupedParams",
     "QuadrupedState",
+    "course_heading",
     "default_params",
+    "disturbed",
     "draw_command",
     "start",
     "steered",
@@ -53,7 +55,8 @@ class QuadrupedParams(RewardParams):
         command_scale: share of these ranges that is in use, for curricula.
         stand_below: velocities asked for that are slower than this are 0, m/s.
         follow_heading: whether the yaw rate asked for is what turns the robot to a heading, drawn
-            from all, rather than drawn itself. On courses it always is, to that of the course.
+            from all, rather than drawn itself. On courses it always is, to a point 1 m on on the
+            middle line.
         friction: of the ground. added_mass: of the trunk, kg. shift: of the trunk's centre of mass,
             along each axis, m. strength: factor of the motors' torques and gains.
         delay: of an action, steps of `dt`, drawn per episode: low, and high that is not reached.
@@ -147,6 +150,7 @@ class QuadrupedState(EnvState):
 # How many uniform numbers an episode's start and a new command take.
 _START, _COMMAND = 33, 4
 _HEADING_GAIN, _MOST_YAW = 0.5, 1.0  # legged_gym's, 1/s and rad/s
+_WAYPOINT = 1.0  # m ahead on a course, where extreme-parkour has goals on and between obstacles
 
 
 def default_params(
@@ -176,19 +180,44 @@ def between(share: jax.Array, ends: Any, scale: Any = 1.0) -> jax.Array:
     return low + share * (high - low)
 
 
+def course_heading(place: jax.Array, origin: jax.Array) -> jax.Array:
+    """Where the next point on the middle line of a course is as seen from a place, rad.
+
+    Args:
+        place: [3], on the course, m.
+        origin: [3], where episodes start on it, m.
+    """
+    return jnp.arctan2(origin[1] - place[1], _WAYPOINT)
+
+
 def draw_command(
-    shares: jax.Array, yaw: jax.Array, directed: jax.Array, params: QuadrupedParams
+    shares: jax.Array,
+    yaw: jax.Array,
+    course: jax.Array,
+    directed: jax.Array,
+    params: QuadrupedParams,
 ) -> tuple[jax.Array, jax.Array]:
-    """A command [3] and a heading, rad, for a robot that points to `yaw`, from numbers [4]."""
+    """A command and a heading.
+
+    Args:
+        shares: [4], uniform in [0, 1).
+        yaw: rad, where the robot points.
+        course: rad, the heading if the ground is a course.
+        directed: whether it is.
+        params: of the world.
+
+    Returns:
+        Velocities forwards and sidewards, m/s, and yaw rate, rad/s, [3]; the heading, rad.
+    """
     scale = params.command_scale
     planar = jnp.stack(
         [between(shares[0], params.command_x, scale), between(shares[1], params.command_y, scale)]
     )
     planar = jnp.where(jnp.linalg.norm(planar) < params.stand_below, 0.0, planar)
-    course = jnp.stack([between(shares[0], params.course_speed), jnp.float32(0)])
+    ahead = jnp.stack([between(shares[0], params.course_speed), jnp.float32(0)])
     rate = between(shares[2], params.command_yaw, scale)
-    command = jnp.append(jnp.where(directed, course, planar), rate)
-    heading = jnp.where(directed, 0.0, jnp.pi * (2 * shares[3] - 1))
+    command = jnp.append(jnp.where(directed, ahead, planar), rate)
+    heading = jnp.where(directed, course, jnp.pi * (2 * shares[3] - 1))
     return steered(command, heading - yaw, directed, params), heading
 
 
@@ -266,7 +295,8 @@ def start(
     body = body.replace(position=place.at[2].add(origin[2] - lowest))
     rest = shares[23:_START]
     least, most = (jnp.asarray(end) for end in params.delay)
-    command, heading = draw_command(shares[_START:], yaw, directed, params)
+    course = course_heading(place, origin)
+    command, heading = draw_command(shares[_START:], yaw, course, directed, params)
     home = jnp.broadcast_to(jnp.asarray(robot.home), (4, 3))
     return QuadrupedState(
         time=jnp.int32(0),
@@ -300,4 +330,34 @@ def randomised(state: QuadrupedState, params: QuadrupedParams) -> Robot:
         torque_limit=robot.torque_limit * state.strength,
         stiffness=robot.stiffness * state.strength,
         ground=robot.ground.replace(friction=state.friction),
+    )
+
+
+def disturbed(
+    state: QuadrupedState,
+    keys: tuple[jax.Array, jax.Array],
+    yaw: jax.Array,
+    directed: jax.Array,
+    params: QuadrupedParams,
+) -> QuadrupedState:
+    """A state after the push and with the new command that are due, if they are.
+
+    Args:
+        state: after a control step; `heading` is where the course goes, if there is one.
+        keys: for a push and for a command.
+        yaw: rad, where the robot points.
+        directed: whether the ground is a course.
+        params: of the world.
+    """
+    shares = jax.random.uniform(keys[0], (2,))
+    push = params.push_speed * jnp.append(2 * shares - 1, 0.0)
+    push = jnp.where(state.time % params.push_steps == 0, push, 0.0)
+    body = state.body.replace(velocity=state.body.velocity + push)
+    shares = jax.random.uniform(keys[1], (4,))
+    drawn, heading = draw_command(shares, yaw, state.heading, directed, params)
+    renew = state.time % params.command_steps == 0
+    return state.replace(
+        body=body,
+        command=jnp.where(renew, drawn, state.command),
+        heading=jnp.where(renew, heading, state.heading),
     )

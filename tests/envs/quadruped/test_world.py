@@ -172,13 +172,13 @@ def test_the_robot_of_an_episode_is_what_was_drawn(many):
 
 @functools.cache
 def drawer():
-    return quickly(jax.vmap(draw_command, (0, 0, None, None)))
+    return quickly(jax.vmap(draw_command, (0, 0, None, None, None)))
 
 
-def commands(directed=False, yaw=None, **changes):
+def commands(directed=False, yaw=None, course=0.0, **changes):
     shares = np.random.default_rng(1).random((MANY, 4), np.float32)
     yaws = np.zeros(MANY, np.float32) if yaw is None else yaw
-    return jax.device_get(drawer()(shares, yaws, directed, world().changed(**changes)))
+    return jax.device_get(drawer()(shares, yaws, course, directed, world().changed(**changes)))
 
 
 def test_commands_fill_their_ranges():
@@ -207,9 +207,11 @@ def test_a_share_of_the_ranges_is_in_use():
 
 def test_on_a_course_it_goes_forward_and_is_steered():
     yaw = np.linspace(-3.1, 3.1, MANY, dtype=np.float32)
-    command, heading = commands(True, yaw)
-    assert fills(command[:, 0], 0.3, 0.8) and not command[:, 1].any() and not heading.any()
-    np.testing.assert_allclose(command[:, 2], np.clip(-0.5 * yaw, -1, 1), atol=1e-6)
+    command, heading = commands(True, yaw, 0.2)
+    assert fills(command[:, 0], 0.3, 0.8) and not command[:, 1].any()
+    assert (heading == np.float32(0.2)).all()
+    turn = wrapped(0.2 - yaw)
+    np.testing.assert_allclose(command[:, 2], np.clip(0.5 * turn, -1, 1), atol=1e-6)
 
 
 def test_a_heading_is_turned_to_the_short_way():
@@ -236,14 +238,22 @@ def test_what_is_asked_for_points_to_the_heading_from_first_to_last():
     np.testing.assert_array_equal(changed, np.arange(1, 8) % 3 == 0)
 
 
-def test_a_course_keeps_its_direction_when_a_command_is_new():
-    changes = {**CALM, "command_steps": 1}
-    state = world().start("gaps", **changes)
-    before = np.asarray(state.command)
-    state = world().play(state, **changes)[1]
-    assert (np.asarray(state.command)[:, 0] != before[:, 0]).all()
-    assert not state.heading.any() and not state.command[:, 1].any()
-    np.testing.assert_allclose(state.command[:, 2], -0.5 * yaw_of(state.body), atol=1e-4)
+def test_a_course_is_asked_for_from_first_to_last():
+    """Towards a point on its middle line 1 m ahead, also when a command is new."""
+    for steps in (1, 500):
+        changes = {**CALM, "command_steps": steps, "spawn_radius": 0.3, "spawn_speed": 1.0}
+        state = world().start("gaps", **changes)
+        for number in range(3):
+            off = np.asarray(state.body.position - state.origin)[:, 1]
+            assert off.min() < -0.1 and off.max() > 0.1
+            np.testing.assert_allclose(state.heading, np.arctan(-off), atol=1e-5)
+            turn = np.asarray(state.heading) - yaw_of(state.body)
+            np.testing.assert_allclose(state.command[:, 2], 0.5 * turn, atol=1e-4)
+            before = np.asarray(state.command)
+            state = world().play(state, seed=number, **changes)[1]
+            is_new = np.asarray(state.command)[:, 0] != before[:, 0]
+            assert is_new.all() if steps == 1 else not is_new.any()
+            assert not state.command[:, 1].any()
 
 
 def test_a_command_lasts():
