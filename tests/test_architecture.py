@@ -30,6 +30,7 @@ FLOORS = {
     "export": 5,
 }
 
+
 def _sources(*packages: str) -> list[Path]:
     return sorted(path for name in packages for path in (ROOT / name).rglob("*.py"))
 

@@ -4,6 +4,7 @@
 many steps on each kind, on the map that robots are trained on, and prints what it has met.
 """
 
+import functools
 import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from envs_jax.quadruped.env import Quadruped
 from envs_jax.quadruped.heights import height_at, surface_at
 from envs_jax.quadruped.kinds import KINDS
 from envs_jax.quadruped.measures import places_of_feet, rotation_of
-from quadruped_worlds import CONTROL, keys, quickly, strong
+from quadruped_worlds import CONTROL, keys, strong
 
 CHUNK = 200  # steps
 EPISODE = 250  # steps: five seconds, of which a robot lies on the ground for most
@@ -86,17 +87,15 @@ def extremes_of(body, robot, ground) -> Extremes:
     )
 
 
-def player(
-    each: int, changes: dict[str, Any], jit: Any = jax.jit, **options: Any
-) -> Callable[..., Extremes]:
-    """What plays chunks from a seed, with `each` robots on each kind; compiled by `jit`."""
+@functools.cache
+def player(each: int, **options: Any) -> Callable[..., Extremes]:
+    """What plays chunks with changed parameters, with `each` robots on each kind; compiled once."""
     env = Quadruped(ground="all", **options)
-    params = strong(env.default_params.replace(**changes))
-    kinds = np.asarray(params.terrain.kinds)
+    kinds = np.asarray(env.default_params.terrain.kinds)
     columns = [np.resize(np.flatnonzero(kinds == kind), each) for kind in range(len(KINDS))]
     column, batch = jnp.asarray(np.concatenate(columns)), each * len(KINDS)
 
-    def step(loop, key):
+    def step(params, loop, key):
         state, action, sunk, most = loop
         own = jax.random.split(key, 4)
         drawn = jax.random.uniform(own[0], (batch, 12), minval=-1, maxval=1) * params.action_limit
@@ -121,8 +120,8 @@ def player(
         state = jax.tree.map(choose, fresh, after)
         return (state, action, jnp.where(over, 0.0, sunk), most), None
 
-    @jit
-    def begin(seed):
+    @jax.jit
+    def begin(params, seed):
         _, state = jax.vmap(env.reset_env, (0, None))(keys(seed, batch), params)
         _, state = jax.vmap(env.restart_env, (0, 0, None))(
             keys(seed, batch), state.replace(column=column), params
@@ -130,16 +129,16 @@ def player(
         nothing = Extremes(*[jnp.full(batch, -jnp.inf)] * len(Extremes._fields))
         return strong((state, jnp.zeros((batch, 12)), jnp.zeros(batch), nothing))
 
-    chunk = jit(
-        lambda loop, seed: jax.lax.scan(step, loop, jax.random.split(jax.random.key(seed), CHUNK))[
-            0
-        ]
-    )
+    @jax.jit
+    def chunk(params, loop, seed):
+        keys = jax.random.split(jax.random.key(seed), CHUNK)
+        return jax.lax.scan(functools.partial(step, params), loop, keys)[0]
 
-    def play(chunks: int, seed: int = 0) -> Extremes:
-        loop = begin(seed)
+    def play(changes: dict[str, Any], chunks: int, seed: int) -> Extremes:
+        params = strong(env.default_params.replace(**changes))
+        loop = begin(params, seed)
         for number in range(chunks):
-            loop = chunk(loop, 1000 * (seed + 1) + number)
+            loop = chunk(params, loop, 1000 * (seed + 1) + number)
         by_kind = lambda most: np.asarray(most).reshape(len(KINDS), each).max(1)
         return jax.tree.map(by_kind, loop[-1])
 
@@ -168,17 +167,15 @@ def check(met: Extremes, changes: dict[str, Any]) -> None:
     assert (met.up > 0.5).all() and (met.corner > 0).all() and (met.joint > 5).all()
 
 
-def test_a_hundred_thousand_steps():
-    met = player(25, ENDLESS, quickly, cell=0.1, levels=3)(100_000 // (250 * CHUNK))
+@pytest.mark.parametrize(
+    ("changes", "steps"), [(ENDLESS, 400_000), pytest.param(COMMON, 1e6, marks=pytest.mark.slow)]
+)
+def test_many_steps(changes, steps):
+    each = 100
+    chunks = round(steps / (each * len(KINDS) * CHUNK))
+    met = player(each, cell=0.1, levels=3)(changes, chunks, seed=0)
     show(met)
-    check(met, ENDLESS)
-
-
-@pytest.mark.slow
-def test_a_million_steps():
-    met = player(100, COMMON, cell=0.1, levels=3)(1_000_000 // (1000 * CHUNK), seed=1)
-    show(met)
-    check(met, COMMON)
+    check(met, changes)
 
 
 @pytest.mark.slow
@@ -188,6 +185,6 @@ def test_a_million_steps():
 def test_for_the_record(changes):
     each = 200
     steps = float(os.environ["RLJAX_RANDOM_STEPS"])
-    met = player(each, changes)(round(steps / (each * CHUNK)), seed=2)
+    met = player(each)(changes, round(steps / (each * CHUNK)), seed=2)
     show(met)
     check(met, changes)
