@@ -18,6 +18,10 @@ Scale = Literal["tiny", "full"]
 _LEVELS = 10
 _START_UP_TO = 5  # legged_gym's hardest level to start on
 
+# Terrain of half the resolution is made and looked up in a quarter of the memory, and its walls are
+# ramps of twice the length: with those of 5 cm no obstacle was got over in 6.5 M steps.
+_TINY_TERRAIN: dict[str, Any] = {"cell": 0.1}
+
 
 def _config(
     name: str, scale: Scale, tiny_steps: int, full_steps: int, params: dict[str, Any]
@@ -89,9 +93,7 @@ def quadruped_rough(scale: Scale = "tiny") -> Config:
         "command_x": (0.3, 1.0),
         "command_y": (-0.2, 0.2),
         "follow_heading": True,
-        # Half the resolution is made and looked up in a quarter of the memory. (Courses need all of
-        # it: a gap that is one node wide is a trap for feet that a scan may miss.)
-        "cell": 0.1 if scale == "tiny" else 0.05,
+        **(_TINY_TERRAIN if scale == "tiny" else {}),
     }
     config = _config("quadruped_rough", scale, 30_000_000, 400_000_000, params)
     return dataclasses.replace(config, curriculum=_levels())
@@ -116,6 +118,7 @@ def _course(scale: Scale) -> dict[str, Any]:
         "velocity": False,
         "privileged": True,
         "roughness": 0.0 if scale == "tiny" else 1.0,
+        **(_TINY_TERRAIN if scale == "tiny" else {}),
     }
 
 
