@@ -126,10 +126,12 @@ class TimeStep:
         ]
 
     def pose(self, state: Any, turn: Any) -> Pose:
+        """Where the legs are, in the frames that the rest reckons in."""
         body: Body = state[0]
         return dynamics.pose_of(tuple(body.quaternion), columns(body.angles), self.robot)
 
     def links(self, state: Any, turn: Any, pose: Pose) -> Links:
+        """How the links move, their inertias, and the forces of that motion (with gravity)."""
         body: Body = state[0]
         motion: Spatial = (
             tuple(body.spin),
@@ -138,6 +140,7 @@ class TimeStep:
         return dynamics.links_of(pose, motion, columns(body.speeds), self.robot)
 
     def contacts(self, state: Any, turn: Any, pose: Pose, links: Links) -> _Contacts:
+        """What the ground does to feet, knees and corners."""
         body, robot = state[0], self.robot
         origin, drift = tuple(body.position), tuple(body.velocity)
 
@@ -184,6 +187,7 @@ class TimeStep:
         return _Contacts(found[0], found[1], found[2], tuple(pushes), world[0])
 
     def motors(self, state: Any, turn: Any, *_: Any) -> _Motors:
+        """Torques of motors, stops and friction, and what they add to the joints' inertias."""
         body, robot, dt = state[0], self.robot, self.dt
         target = jnp.where(turn < self.delay, self.previous, self.target)
         torques, inertias, motors = [], [], []
@@ -216,6 +220,7 @@ class TimeStep:
         contacts: _Contacts,
         motors: _Motors,
     ) -> tuple[Articulated, Spatial, Joint]:
+        """Articulated inertia and force of the calves, as the thighs feel them."""
         felt = add_contact(links.inertias[2], links.biases[2], contacts.feet)
         return self._without(2, pose, motors, *felt)
 
@@ -229,6 +234,7 @@ class TimeStep:
         motors: _Motors,
         calf: tuple[Articulated, Spatial, Joint],
     ) -> tuple[Articulated, Spatial, Joint]:
+        """The same of the thighs with what hangs on them, as the hips feel them."""
         if contacts.knees is None:
             own = Articulated.of(links.inertias[1]), links.biases[1]
         else:
@@ -246,6 +252,7 @@ class TimeStep:
         calf: Any,
         thigh: tuple[Articulated, Spatial, Joint],
     ) -> tuple[Articulated, Spatial, Joint]:
+        """The same of the hips, as the trunk feels them."""
         own = Articulated.of(links.inertias[0]).joined(thigh[0])
         return self._without(0, pose, motors, own, _sum(links.biases[0], thigh[1]))
 
@@ -261,6 +268,7 @@ class TimeStep:
         thigh: Any,
         hip: tuple[Articulated, Spatial, Joint],
     ) -> tuple[Articulated, Spatial]:
+        """Articulated inertia and force of the whole robot, at the trunk."""
         legs = hip[0].about_x(pose.cosines[0], pose.sines[0]).summed()
         force = dynamics.sum_spatial(dynamics.to_trunk(pose, hip[1]))
         inertia = dynamics.trunk_inertia(self.robot)
@@ -271,12 +279,14 @@ class TimeStep:
         return own[0].joined(legs), _sum(own[1], force)
 
     def acceleration(self, state: Any, turn: Any, *results: Any) -> Spatial:
+        """Of the trunk, angular and linear, in its frame."""
         inertia, force = results[7]
         against = [-f for f in (*force[0], *force[1])]
         a = dynamics.solve(inertia.lower(), against)
         return (a[0], a[1], a[2]), (a[3], a[4], a[5])
 
     def advance(self, state: Any, turn: Any, *results: Any) -> tuple[Body, Forces]:
+        """The joints' accelerations, and the state at the end of the step."""
         body, dt = state[0], self.dt
         pose, _, contacts, motors = results[:4]
         calf, thigh, hip = results[4][2], results[5][2], results[6][2]
