@@ -318,7 +318,7 @@ def staged():
 
 def test_an_environment_moves_up_and_down_its_column(staged):
     auto, params, run = staged
-    state, seen = jax.jit(auto.init)(keys(5), params)
+    state, seen = quickly(auto.init)(keys(5), params)
     stage = jnp.array([0, 1, 1, 1, 2, 0, 1, 2], jnp.int32)
     level = strong(world().start("stairs_up", **CALM))
     own = state.world.world
@@ -366,7 +366,7 @@ def test_an_environment_moves_up_and_down_its_column(staged):
 
 def test_states_and_stages_keep_their_types(staged):
     auto, params, run = staged
-    state, seen = jax.jit(auto.init)(keys(), params)
+    state, seen = quickly(auto.init)(keys(), params)
     after, told = run(keys(), state, jnp.zeros((2, BATCH, 12)), params)
     assert jax.tree.structure(after) == jax.tree.structure(state)
     same = jax.tree.map(lambda a, b: (a.dtype, a.weak_type) == (b.dtype, b.weak_type), after, state)
