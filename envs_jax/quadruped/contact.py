@@ -83,22 +83,23 @@ def contact_of(
     approach = dot(velocity, normal)
     sliding = tuple(less(v, times(approach, n)) for v, n in zip(velocity, normal, strict=True))
     springy = depth < law.depth
-    # From there on what pushes out grows no more, but what resists going in does.
-    beyond = jnp.where(approach < 0, depth - jnp.minimum(depth, law.depth), 0.0)
-    damping = law.damping + law.stiffness * beyond / _STOP
-    push = law.stiffness * jnp.minimum(depth, law.depth) - damping * approach
+    push = law.stiffness * jnp.minimum(depth, law.depth) - law.damping * approach
     push = jnp.where(depth > 0, jnp.maximum(push, 0.0), 0.0)
     touches = (push > 0).astype(jnp.float32)
     # The spring as it will be at the end of the step.
     spring = jnp.where(springy, touches * law.stiffness * dt, 0.0)
     speed = jnp.sqrt(dot(sliding, sliding) + 1e-9)
     viscosity = law.friction * push / jnp.maximum(speed, law.slip)
-    along = push - spring * approach
+    # Beyond the spring's limit nothing pushes out harder, but going in is resisted ever more. (It
+    # takes no part in friction: at the end of the step there is little left of such a force.)
+    beyond = jnp.where(approach < 0, depth - jnp.minimum(depth, law.depth), 0.0)
+    stop = touches * law.stiffness * beyond / _STOP
+    along = push - (spring + stop) * approach
     force = tuple(
         less(times(along, n), times(viscosity, s)) for n, s in zip(normal, sliding, strict=True)
     )
     drag = dt * viscosity
-    bounce = dt * (damping * touches + spring - viscosity)
+    bounce = dt * (law.damping * touches + spring + stop - viscosity)
     return (force[0], force[1], force[2]), drag, bounce, push
 
 
