@@ -15,7 +15,7 @@ import numpy as np
 from envs_jax.quadruped.assessment import MEASURES, Walks
 from envs_jax.quadruped.env import SUBSTEPS, Quadruped
 from envs_jax.quadruped.heights import HeightMap
-from envs_jax.quadruped.robot import Robot
+from envs_jax.quadruped.robot import Robot, corners
 from envs_jax.quadruped.timestep import Body
 from envs_jax.quadruped.world import QuadrupedParams
 
@@ -31,7 +31,7 @@ def xml_of(
     """MJCF of a robot on flat ground at height 0 or on a height map.
 
     Actuators are the joints' position control, clipped as a whole. Feet, and with `whole_body`
-    knees and the trunk's box, touch the ground but not each other.
+    knees and the balls in the trunk's corners, touch the ground but not each other.
     """
     friction = float(robot.ground.friction)
     surface = f'contype="1" conaffinity="0" condim="3" priority="1" friction="{friction!r} 0 0"'
@@ -60,13 +60,16 @@ def xml_of(
                 f'<general joint="{name}_{joint}" gainprm="{gain!r}" biastype="affine" '
                 f'biasprm="0 {-gain!r} {-damping!r}" forcerange="{-limit!r} {limit!r}"/>'
             )
-    box = _touching("box", robot.trunk_size, np.zeros(3)) if whole_body else ""
+    balls = ""
+    if whole_body:
+        middles, radius = corners(robot)
+        balls = "".join(_touching(radius, middle) for middle in np.stack(middles, -1))
     trunk = _inertial(robot.trunk_mass, robot.trunk_com, robot.trunk_inertia)
     return f"""<mujoco>
 <compiler angle="radian" autolimits="true"/>
 <option timestep="{dt!r}" gravity="0 0 -9.81" cone="elliptic" impratio="10" integrator="implicit"/>
 {asset}
-<worldbody>{floor}<body name="trunk"><freejoint/>{trunk}{box}{"".join(bodies)}</body></worldbody>
+<worldbody>{floor}<body name="trunk"><freejoint/>{trunk}{balls}{"".join(bodies)}</body></worldbody>
 <actuator>{"".join(actuators)}</actuator>
 </mujoco>"""
 
@@ -187,8 +190,8 @@ def _leg(robot: Robot, leg: int, name: str, whole_body: bool) -> str:
     knee = robot.knee[leg] if whole_body else None
     touching = (
         "",
-        "" if knee is None else _touching("sphere", [robot.knee_radius], knee),
-        _touching("sphere", [robot.foot_radius], robot.foot[leg]),
+        "" if knee is None else _touching(robot.knee_radius, knee),
+        _touching(robot.foot_radius, robot.foot[leg]),
     )
     inner = ""
     for i in reversed(range(3)):
@@ -205,9 +208,9 @@ def _leg(robot: Robot, leg: int, name: str, whole_body: bool) -> str:
     return inner
 
 
-def _touching(kind: str, size: Any, at: Any) -> str:
+def _touching(radius: Any, at: Any) -> str:
     return (
-        f'<geom type="{kind}" size="{_text(size)}" pos="{_text(at)}" mass="0" '
+        f'<geom type="sphere" size="{_text(radius)}" pos="{_text(at)}" mass="0" '
         'contype="0" conaffinity="1"/>'
     )
 

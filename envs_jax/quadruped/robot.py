@@ -9,13 +9,15 @@ down).
 from collections.abc import Mapping
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
 from envs_jax.quadruped.models import ROBOTS
+from envs_jax.quadruped.spatial import Number, Vector
 from envs_jax.words import check_word
 
-__all__ = ["ROBOTS", "Ground", "Robot", "make_robot"]
+__all__ = ["ROBOTS", "Ground", "Robot", "corners", "make_robot"]
 
 # x and y of each leg: front and rear, right and left.
 _FRONT = np.array([1.0, 1.0, -1.0, -1.0], np.float32)
@@ -46,7 +48,7 @@ class Robot(struct.PyTreeNode):
 
     Attributes:
         trunk_mass: kg. trunk_com: [3], m. trunk_inertia: [6], about that (xx yy zz xy xz yz),
-            kg m^2. trunk_size: [3], half lengths of the box whose corners touch the ground, m.
+            kg m^2. trunk_size: [3], half lengths of its box, m, see :func:`corners`.
         hip: [4, 3], abduction joints in the trunk's frame, m.
         thigh: [4, 3], from there to the hip joints.
         knee: [4, 3], from there to the knees, along a thigh that hangs down.
@@ -232,6 +234,20 @@ def _mirrored(one: Mapping[str, Any]) -> Robot:
         ),
         home=turns * np.asarray(one["home"], np.float32),
     )
+
+
+def corners(robot: Robot) -> tuple[Vector, Number]:
+    """The balls in the trunk's corners, one beside each leg, as tall as the trunk.
+
+    They touch the ground with the same edges whichever way the trunk lies, so none of them comes to
+    be in a wall by a turn.
+
+    Returns:
+        Their middles in the trunk's frame, three arrays [4, ...], and their radius, m.
+    """
+    x, y, z = robot.trunk_size
+    ahead, left = jnp.sign(robot.hip[:, 0]), jnp.sign(robot.hip[:, 1])
+    return (ahead * jnp.maximum(x - z, 0.0), left * jnp.maximum(y - z, 0.0), 0.0 * ahead), z
 
 
 _NUMBERS = ("trunk_mass", "limit_stiffness", "foot_radius", "knee_radius")

@@ -20,7 +20,7 @@ from envs_jax.quadruped.contact import (
 )
 from envs_jax.quadruped.dynamics import Joint, Links, Pose, columns
 from envs_jax.quadruped.heights import HeightMap
-from envs_jax.quadruped.robot import Robot
+from envs_jax.quadruped.robot import Robot, corners
 from envs_jax.quadruped.spatial import (
     Articulated,
     Number,
@@ -152,7 +152,7 @@ class TimeStep:
         speeds = [out(_speed_at(links.velocities[2], pose.foot))]
         radii = [robot.foot_radius]
         if self.whole_body:
-            corner = _corners(pose, robot)
+            corner, ball = corners(robot)
             points += [pose.knee, corner]
             places += [
                 add(origin, out(pose.knee)),
@@ -163,7 +163,7 @@ class TimeStep:
                 out(_speed_at(links.velocities[1], pose.knee)),
                 add(drift, dynamics.to_world(pose, turning)),
             ]
-            radii += [robot.knee_radius, 0.0]
+            radii += [robot.knee_radius, ball]
         xs, ys = (jnp.stack([place[i] for place in places]) for i in range(2))
         heights, normals = ground_under(self.ground, xs, ys)
         found, pushes, world = [], [], []
@@ -335,15 +335,6 @@ class TimeStep:
 def _speed_at(motion: Spatial, point: Vector) -> Vector:
     """Velocity of a body's point."""
     return add(motion[1], cross(motion[0], point))
-
-
-def _corners(pose: Pose, robot: Robot) -> Vector:
-    """Corners of the trunk's lower face, one beside each leg, in its frame."""
-    x, y, z = robot.trunk_size
-    # Lower is what is lower in the world: lying on its back the trunk stands on its upper face.
-    below = -jnp.sign(pose.rotation[2][2]) * z
-    ahead, left = jnp.sign(robot.hip[:, 0]), jnp.sign(robot.hip[:, 1])
-    return ahead * x, left * y, below + 0.0 * ahead
 
 
 def _turned(quaternion: jax.Array, spin: jax.Array, dt: Number) -> jax.Array:

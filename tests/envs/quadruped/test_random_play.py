@@ -20,6 +20,7 @@ from envs_jax.quadruped.env import Quadruped
 from envs_jax.quadruped.heights import height_at, surface_at
 from envs_jax.quadruped.kinds import KINDS
 from envs_jax.quadruped.measures import places_of_feet, rotation_of
+from envs_jax.quadruped.robot import corners
 from quadruped_worlds import CONTROL, keys, strong
 
 CHUNK = 200  # steps
@@ -61,11 +62,8 @@ def extremes_of(body, robot, ground) -> Extremes:
     pose = dynamics.pose_of(tuple(body.quaternion), tuple(body.angles.T), robot)
     knee = dynamics.to_world(pose, dynamics.to_trunk(pose, (pose.knee, pose.knee))[0])
     knees = body.position + jnp.stack([jnp.asarray(x) for x in knee], -1)
-    signs = np.stack(np.meshgrid([-1, 1], [-1, 1], [-1, 1]), -1).reshape(8, 3)
-    rotation = rotation_of(body)
-    corners = body.position + (signs * robot.trunk_size) @ rotation.T
-    # Of the eight corners only those of the lower face touch the ground.
-    is_lower = signs[:, 2] * rotation[2, 2] <= 0
+    middles, ball = corners(robot)
+    trunk = body.position + jnp.stack(middles, -1) @ rotation_of(body).T
 
     def depth(places, radius):
         height, normal = surface_at(ground, places[:, 0], places[:, 1])
@@ -79,7 +77,7 @@ def extremes_of(body, robot, ground) -> Extremes:
         above=body.position[2] - around.max(),
         foot=depth(places_of_feet(body, robot), robot.foot_radius).max(),
         knee=depth(knees, robot.knee_radius).max(),
-        corner=jnp.where(is_lower, depth(corners, 0.0), -jnp.inf).max(),
+        corner=depth(trunk, ball).max(),
         spin=jnp.linalg.norm(body.spin),
         joint=jnp.abs(body.speeds).max(),
         sunk=0.0,
@@ -156,9 +154,8 @@ def check(met: Extremes, changes: dict[str, Any]) -> None:
     assert (met.up < 5.0).all(), met.up  # m/s
     assert (met.above < 1.5).all(), met.above  # m
     # Thrown about by its motors a robot strikes the ground at metres a second, and comes out again.
-    # In a wall it is as deep as the wall is high, however little sideways. Corners of the upper
-    # face go through walls, and are in them when a somersault makes that face the lower one; who
-    # has fallen between two walls and thrashes on there is wedged.
+    # In a wall it is as deep as the wall is high, however little sideways; who has fallen between
+    # two walls and thrashes on there is wedged.
     for part in (met.foot, met.knee, met.corner):
         assert (part < np.where(HAS_WALLS, 1.1 * DEPTH, 0.12)).all(), part
     may_be_wedged = HAS_WALLS & (changes is ENDLESS)
