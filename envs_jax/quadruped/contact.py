@@ -82,24 +82,25 @@ def contact_of(
     depth = less(radius, times(less(position[2], height), normal[2]))
     approach = dot(velocity, normal)
     sliding = tuple(less(v, times(approach, n)) for v, n in zip(velocity, normal, strict=True))
-    springy = depth < law.depth
-    push = law.stiffness * jnp.minimum(depth, law.depth) - law.damping * approach
-    push = jnp.where(depth > 0, jnp.maximum(push, 0.0), 0.0)
-    touches = (push > 0).astype(jnp.float32)
-    # The spring as it will be at the end of the step.
-    spring = jnp.where(springy, touches * law.stiffness * dt, 0.0)
+    # The spring as it will be at the end of the step, up to its limit.
+    reach = law.stiffness * jnp.minimum(depth, law.depth)
+    spring = jnp.where(depth < law.depth, law.stiffness * dt, 0.0)
+    # The ground does not hold back what leaves it.
+    touches = (depth > 0) & (reach > (law.damping + spring) * approach)
+    push = jnp.where(touches, reach - law.damping * approach, 0.0)
+    spring, damping = (jnp.where(touches, x, 0.0) for x in (spring, law.damping))
+    # Beyond its limit the spring pushes out no harder, but going in is resisted ever more.
+    beyond = jnp.where(approach < 0, depth - jnp.minimum(depth, law.depth), 0.0)
+    stop = jnp.where(touches, law.stiffness * beyond / _STOP, 0.0)
+    # In friction that takes no part: at the end of the step there is little left of such a force.
     speed = jnp.sqrt(dot(sliding, sliding) + 1e-9)
     viscosity = law.friction * push / jnp.maximum(speed, law.slip)
-    # Beyond the spring's limit nothing pushes out harder, but going in is resisted ever more. (It
-    # takes no part in friction: at the end of the step there is little left of such a force.)
-    beyond = jnp.where(approach < 0, depth - jnp.minimum(depth, law.depth), 0.0)
-    stop = touches * law.stiffness * beyond / _STOP
     along = push - (spring + stop) * approach
     force = tuple(
         less(times(along, n), times(viscosity, s)) for n, s in zip(normal, sliding, strict=True)
     )
     drag = dt * viscosity
-    bounce = dt * (law.damping * touches + spring + stop - viscosity)
+    bounce = dt * (damping + spring + stop - viscosity)
     return (force[0], force[1], force[2]), drag, bounce, push
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import jax
@@ -12,9 +12,9 @@ import numpy as np
 
 from envs_jax import spaces
 from envs_jax.base import Environment
-from envs_jax.quadruped.depth import Camera, make_camera
+from envs_jax.quadruped.depth import Camera
 from envs_jax.quadruped.engine import Body, simulate
-from envs_jax.quadruped.frames import CameraState, look, seen, start_camera
+from envs_jax.quadruped.frames import CameraState, camera_of, look, seen, start_camera
 from envs_jax.quadruped.heights import HeightMap
 from envs_jax.quadruped.kinds import KINDS
 from envs_jax.quadruped.measures import feet_of, ground_height, on_edge, rotation_of, wrapped
@@ -76,7 +76,8 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         promotion: whose rule of levels: "legged_gym" or "extreme_parkour".
         velocity: whether the trunk's velocity is part of the proprioception.
         scan: "none", or the name of a grid, see :mod:`~envs_jax.quadruped.scan`.
-        depth: height and width of depth images; None for none.
+        depth: height and width of depth images; None for none. camera: how it differs from
+            extreme-parkour's, see :func:`~envs_jax.quadruped.frames.camera_of`.
         privileged: whether there is a part for the critic; it has the scan of the grid "rough"
             too, where there is a terrain and no scan for all.
         whole_body: whether knees and trunk touch the ground, or the feet alone.
@@ -99,6 +100,7 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         velocity: bool = True,
         scan: str = "none",
         depth: tuple[int, int] | None = None,
+        camera: Mapping[str, Any] | None = None,
         privileged: bool = False,
         whole_body: bool = True,
         renderer: str = "own",
@@ -125,6 +127,9 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         if depth is not None and (np.shape(depth) != (2,) or min(depth) < 1):
             raise ValueError(f"depth {depth}: expected height and width in pixels, or None")
         self._depth = tuple(int(size) for size in depth or ())
+        if camera and not depth:
+            raise ValueError(f"camera {dict(camera)} without depth images; expected a depth")
+        self._make_camera, self._frames = camera_of(camera or {})
         self._rewards, self._promotion = rewards, promotion
         self._velocity, self._privileged = velocity, privileged
         check_word("renderer", renderer, ("own", "mujoco"))
@@ -145,7 +150,7 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
     def default_params(self) -> QuadrupedParams:
         """The robot's and the task's; the terrain is made when first asked for."""
         terrain = self._make_terrain() if self._has_terrain else None
-        camera = make_camera() if self._depth else None
+        camera = self._make_camera() if self._depth else None
         return default_params(self._robot, terrain, camera, self._rewards)
 
     def reset_env(self, key: jax.Array, params: QuadrupedParams) -> tuple[Any, QuadrupedState]:
@@ -212,6 +217,7 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
                 forces=forces,
                 robot=robot,
                 command=command,
+                heading=heading,
                 heading_error=wrapped(heading - yaw),
                 velocity=rotation.T @ body.velocity,
                 gravity=-rotation[2],
@@ -227,6 +233,7 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
                 last_torques=state.forces.torques,
                 fell=fell,
                 directed=directed,
+                level=state.level,
                 dt=control,
             ),
             params,
@@ -327,7 +334,10 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         return film(states, params, self._grid, self._renderer)
 
     def _new_camera(self) -> Any:
-        return start_camera(*self._depth) if self._depth else None
+        if not self._depth:
+            return None
+        height, width = self._depth
+        return start_camera(height, width, self._frames)
 
     def _directed(self, state: QuadrupedState, params: QuadrupedParams) -> jax.Array:
         if params.terrain is None:

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import inspect
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
-from envs_jax.quadruped.depth import Camera, noise_draws, noisy, normalised, render
+from envs_jax.quadruped.depth import (
+    Camera,
+    DepthNoise,
+    make_camera,
+    noise_draws,
+    noisy,
+    normalised,
+    render,
+)
 from envs_jax.quadruped.heights import HeightMap
+from envs_jax.words import check_word
 
-__all__ = ["CameraState", "look", "render_due", "seen", "start_camera"]
+__all__ = ["CameraState", "camera_of", "look", "render_due", "seen", "start_camera"]
 
 # Due rows are rendered so many at a time: this share of all of them, as fewer passes suit a GPU,
 # but no fewer than fill a CPU's vectors. What is rendered in vain is less than one lot.
@@ -29,6 +43,32 @@ class CameraState(struct.PyTreeNode):
 
     frames: jax.Array
     clock: jax.Array
+
+
+def camera_of(options: Mapping[str, Any]) -> tuple[Callable[[], Camera], int]:
+    """A camera from what a file says of it.
+
+    Args:
+        options: arguments of :func:`~envs_jax.quadruped.depth.make_camera` by name; ``noise`` a
+            mapping to fields of :class:`~envs_jax.quadruped.depth.DepthNoise`.
+
+    Returns:
+        What makes it, and how many frames it has to keep for its delay.
+
+    Raises:
+        ValueError: for an unknown name.
+    """
+    known = inspect.signature(make_camera).parameters
+    for name in options:
+        check_word("camera", name, tuple(known))
+    given = {name: parameter.default for name, parameter in known.items()} | dict(options)
+    if given["noise"] is not None:
+        fields = tuple(field.name for field in dataclasses.fields(DepthNoise))
+        for name in given["noise"]:
+            check_word("camera noise", name, fields)
+        given["noise"] = DepthNoise(**given["noise"])
+    kept = 1 + math.ceil(given["delay"] / max(given["period"], 1))
+    return functools.partial(make_camera, **given), kept
 
 
 def start_camera(height: int = 58, width: int = 87, kept: int = 2) -> CameraState:

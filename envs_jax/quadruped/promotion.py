@@ -19,8 +19,8 @@ def stage_move(
 
     ``"legged_gym"``: up beyond the finish; else down below half of what was commanded.
     ``"extreme_parkour"``: up beyond 0.8 of what was commanded, down below 0.4 of it. A course of
-    theirs is longer than any command asks for; as ours need not be, whoever is beyond the finish
-    goes up here, too.
+    theirs is longer than any command asks for; as ours need not be, the finish is far enough here,
+    too, and half of it is enough to stay.
 
     Args:
         rule: one of the two; static.
@@ -39,6 +39,6 @@ def stage_move(
     if rule == "legged_gym":
         is_up, is_down = distance > finish, distance < 0.5 * command_distance
     else:
-        is_up = distance > jnp.minimum(0.8 * command_distance, finish)
-        is_down = distance < 0.4 * command_distance
+        enough = jnp.minimum(0.8 * command_distance, finish)
+        is_up, is_down = distance > enough, distance < 0.5 * enough
     return is_up.astype(jnp.int32) - (is_down & ~is_up).astype(jnp.int32)

@@ -47,6 +47,7 @@ class RewardParams(EnvParams):
     weight_energy: float = 0.0
     weight_acceleration: float = 0.0
     weight_action_rate: float = 0.0
+    weight_action_change: float = 0.0
     weight_joint_limit: float = 0.0
     weight_joint_error: float = 0.0
     weight_hip_error: float = 0.0
@@ -65,6 +66,8 @@ class RewardParams(EnvParams):
     soft_limit: float = 0.9
     only_positive: bool = True
 
+
+_EDGES_COUNT_ABOVE = 3  # level of extreme-parkour's terrain
 
 WEIGHTS: dict[str, dict[str, float]] = {
     "legged_gym": {
@@ -87,7 +90,7 @@ WEIGHTS: dict[str, dict[str, float]] = {
         "orientation": -1.0,
         "acceleration": -2.5e-7,
         "collision": -10.0,
-        "action_rate": -0.1,
+        "action_change": -0.1,
         "torque_rate": -1e-7,
         "torque": -1e-5,
         "hip_error": -0.5,
@@ -109,12 +112,12 @@ WEIGHTS: dict[str, dict[str, float]] = {
         "action_rate": -0.01,
         "energy": -1e-3,
         "clearance": -2.0,
-        "height": -0.2,
         "slip": -0.1,
         "air_time": 0.1,
     },
 }
-"""The weights of each public task, by term; the others are 0."""
+"""The weights of each public task, by term; the others are 0. Of Playground's terms only those that
+there are here too (it has one for how high a foot was lifted beside them)."""
 
 
 class Step(NamedTuple):
@@ -125,7 +128,7 @@ class Step(NamedTuple):
         forces: that acted last.
         robot: as randomised.
         command: [3], forward and sideward velocity, m/s, and yaw rate, rad/s, that were asked for.
-        heading_error: rad, to where the command points.
+        heading: rad, where the command points. heading_error: how far the robot is off it.
         velocity: [3], of the trunk in its frame, m/s.
         gravity: [3], unit vector down, in the trunk's frame.
         height: of the trunk above the ground, m.
@@ -137,7 +140,7 @@ class Step(NamedTuple):
         action, last_action: [4, 3].
         last_torques: [4, 3], N m.
         fell: bool.
-        directed: bool, whether the ground is a course.
+        directed: bool, whether the ground is a course. level: int, of the terrain.
         dt: control step, s.
     """
 
@@ -146,6 +149,7 @@ class Step(NamedTuple):
     forces: Forces
     robot: Robot
     command: jax.Array
+    heading: jax.Array
     heading_error: jax.Array
     velocity: jax.Array
     gravity: jax.Array
@@ -161,6 +165,7 @@ class Step(NamedTuple):
     last_torques: jax.Array
     fell: jax.Array
     directed: jax.Array
+    level: jax.Array
     dt: Any
 
 
@@ -170,19 +175,21 @@ def reward_terms(step: Step, params: RewardParams) -> dict[str, jax.Array]:
     With v, w the trunk's velocity and spin in its frame, c the command, q joint angles:
 
     * ``track_velocity``: ``exp(-|v_xy - c_xy|^2 / width)``, ``track_yaw``: likewise of the yaw rate
-    * ``goal_velocity``: ``min(v . d, c) / c`` along the way d of a course, elsewhere that of the
-      command, and ``goal_heading``: ``exp(-|heading error|)``
+    * ``goal_velocity``: ``min(v . d, c) / c`` along the way d of a course (of the velocity in the
+      world's horizontal plane), elsewhere that of the command, and ``goal_heading``:
+      ``exp(-|heading error|)``
     * ``vertical_velocity``: ``v_z^2`` (halved on courses), ``tilt_rate``: ``|w_xy|^2``,
-      ``orientation``: ``|gravity_xy|^2`` (level ground only), ``height``: squared difference from
+      ``orientation``: ``|gravity_xy|^2`` (not on courses), ``height``: squared difference from
       the robot's standing height
     * ``torque``, ``torque_rate`` (of the change), ``acceleration`` (of the joints): sums of
-      squares; ``energy``: sum of ``|torque * speed|``; ``action_rate``: ``|change|^2``
+      squares; ``energy``: sum of ``|torque * speed|``; ``action_rate``: ``|change|^2``, and
+      ``action_change``: ``|change|``
     * ``joint_limit``: rad beyond the soft limits; ``joint_error``, ``hip_error``: squared distance
       from the home pose, of all joints and of the abduction joints; ``pose``:
       ``exp(-|q - home|^2)``; ``stand_still``: ``|q - home|_1`` while the command is 0
     * ``collision``: number of knees and trunk corners that push with more than 1 N;
       ``stumble``: whether a foot meets a wall (its force four times as much across as up);
-      ``edge``: number of feet at an edge (courses only)
+      ``edge``: number of feet at an edge (courses only, from level 4 on)
     * ``air_time``: at each foot's landing, its time in the air less the target, while the command
       is not 0; ``clearance``: ``|height - target| * sqrt(speed)`` and ``slip``: squared speed while
       it touches, of the feet
@@ -193,15 +200,19 @@ def reward_terms(step: Step, params: RewardParams) -> dict[str, jax.Array]:
     error = jnp.sum((step.velocity[:2] - command[:2]) ** 2)
     yaw_error = (body.spin[2] - command[2]) ** 2
     asked = jnp.linalg.norm(command[:2])
-    ahead = jnp.stack([jnp.cos(step.heading_error), jnp.sin(step.heading_error)])
-    way = jnp.where(step.directed, ahead, command[:2] / jnp.maximum(asked, 1e-6))
-    along = jnp.dot(step.velocity[:2], way)
+    ahead = jnp.stack([jnp.cos(step.heading), jnp.sin(step.heading)])
+    along = jnp.where(
+        step.directed,
+        jnp.dot(body.velocity[:2], ahead),
+        jnp.dot(step.velocity[:2], command[:2]) / jnp.maximum(asked, 1e-6),
+    )
     off_home = body.angles - robot.home
     middle, half = (robot.lower + robot.upper) / 2, (robot.upper - robot.lower) / 2
     beyond = jnp.abs(body.angles - middle) - params.soft_limit * half
     faster = (body.speeds - step.before.speeds) / step.dt
     across = jnp.linalg.norm(forces.feet[:, :2], axis=-1)
     pushes = jnp.concatenate([forces.knees, forces.corners])
+    change = jnp.linalg.norm(step.action - step.last_action)
     lands = step.touches & ~step.touched
     course = step.directed.astype(jnp.float32)
     return {
@@ -217,7 +228,8 @@ def reward_terms(step: Step, params: RewardParams) -> dict[str, jax.Array]:
         "torque_rate": jnp.sum((forces.torques - step.last_torques) ** 2),
         "energy": jnp.sum(jnp.abs(forces.torques * body.speeds)),
         "acceleration": jnp.sum(faster**2),
-        "action_rate": jnp.sum((step.action - step.last_action) ** 2),
+        "action_rate": change**2,
+        "action_change": change,
         "joint_limit": jnp.sum(jnp.maximum(beyond, 0.0)),
         "joint_error": jnp.sum(off_home**2),
         "hip_error": jnp.sum(off_home[:, 0] ** 2),
@@ -225,7 +237,7 @@ def reward_terms(step: Step, params: RewardParams) -> dict[str, jax.Array]:
         "stand_still": jnp.sum(jnp.abs(off_home)) * (1 - moves),
         "collision": jnp.sum(pushes > 1.0).astype(jnp.float32),
         "stumble": jnp.any(across > 4 * jnp.abs(forces.feet[:, 2])).astype(jnp.float32),
-        "edge": jnp.sum(step.on_edge & step.touches) * course,
+        "edge": jnp.sum(step.on_edge & step.touches) * course * (step.level > _EDGES_COUNT_ABOVE),
         "air_time": jnp.sum(lands * (step.air_time - params.air_time_target)) * moves,
         "clearance": jnp.sum(
             jnp.abs(step.feet_height - params.clearance_target) * jnp.sqrt(step.feet_speed)

@@ -355,7 +355,9 @@ def disturbed(
     body = state.body.replace(velocity=state.body.velocity + push)
     shares = jax.random.uniform(keys[1], (4,))
     drawn, heading = draw_command(shares, yaw, state.heading, directed, params)
-    renew = state.time % params.command_steps == 0
+    # Not in the last step: how far a robot came is judged by what it was asked for.
+    goes_on = state.time < params.max_steps_in_episode
+    renew = (state.time % params.command_steps == 0) & goes_on
     return state.replace(
         body=body,
         command=jnp.where(renew, drawn, state.command),

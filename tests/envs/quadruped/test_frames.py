@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, PartitionSpec
 
+import envs_jax
 from envs_jax.quadruped import frames as frames_module
 from envs_jax.quadruped.depth import DepthNoise, make_camera, noise_draws, noisy, normalised, render
-from envs_jax.quadruped.frames import CameraState, look, render_due, seen, start_camera
+from envs_jax.quadruped.frames import CameraState, camera_of, look, render_due, seen, start_camera
 from envs_jax.quadruped.heights import HeightMap
 from quadruped_worlds import quickly
 
@@ -268,3 +269,27 @@ def test_noise_needs_a_key() -> None:
     rows = Rows()
     with pytest.raises(ValueError, match="a camera with noise needs a key"):
         take_frame(rows.due, None, rows.position, rows.rotation, rows.frames, ground())
+
+
+def test_a_camera_is_what_a_file_says_of_it() -> None:
+    make, kept = camera_of({"delay": 12, "far": 3.0, "noise": {"dropped": 0.1}})
+    made = make()
+    assert (made.delay, made.far, made.period, kept) == (12, 3.0, 5, 4)
+    assert made.noise == DepthNoise(dropped=0.1)
+    assert camera_of({})[1] == 2 and camera_of({})[0]().noise is None
+    with pytest.raises(ValueError, match="camera 'dely': .*nearest is 'delay'"):
+        camera_of({"dely": 3})
+    with pytest.raises(ValueError, match="camera noise 'drop': .*nearest is 'dropped'"):
+        camera_of({"noise": {"drop": 0.1}})
+
+
+def test_a_world_sees_through_the_camera_that_it_is_given() -> None:
+    world = {"ground": "gaps", "levels": 2, "cell": 0.2, "depth": SIZE}
+    env, params = envs_jax.make("Quadruped-v1", **world, camera={"far": 3.0, "delay": 12})
+    assert params.camera.far == 3.0
+    state = jax.eval_shape(env.reset_env, jax.random.key(0), params)[1]
+    assert state.camera.frames.shape == (4, *SIZE)
+    with pytest.raises(ValueError, match="without depth images"):
+        envs_jax.make("Quadruped-v1", ground="gaps", camera={"far": 3.0})
+    with pytest.raises(ValueError, match="far -1"):
+        envs_jax.make("Quadruped-v1", **world, camera={"far": -1.0})

@@ -24,7 +24,8 @@ EXTREME_PARKOUR = [
     (6.6, 6.5, 10.0, 1),  # through a course shorter than the command
     (6.4, 6.5, 10.0, 0),
     (6.6, 6.5, 20.0, 1),  # and never both up and down
-    (6.4, 6.5, 20.0, -1),
+    (6.4, 6.5, 20.0, 0),
+    (3.2, 6.5, 20.0, -1),
 ]
 
 

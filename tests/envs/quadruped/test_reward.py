@@ -50,6 +50,7 @@ def a_step(seed: int, **changes) -> Step:
         ),
         robot=ROBOT,
         command=np.array([0.6, -0.2, 0.3]),
+        heading=rng.uniform(-3, 3),
         heading_error=rng.uniform(-3, 3),
         velocity=rng.normal(size=3),
         gravity=gravity / np.linalg.norm(gravity),
@@ -65,6 +66,7 @@ def a_step(seed: int, **changes) -> Step:
         last_torques=rng.normal(size=(4, 3)),
         fell=np.bool_(False),
         directed=np.bool_(False),
+        level=np.int32(4),
         dt=DT,
     )
     return step._replace(**changes)
@@ -76,9 +78,11 @@ STEPS = [
     a_step(2, command=np.array([0.0, 0.0, 0.8])),
     a_step(3, fell=np.bool_(True), on_edge=np.zeros(4, bool)),
     a_step(4, directed=np.bool_(True), forces=a_step(4).forces.replace(feet=np.eye(4, 3) * 0)),
+    a_step(6, directed=np.bool_(True), level=np.int32(3)),
     a_step(5, command=np.array([-0.3, 0.1, 0.0]), velocity=np.array([-0.9, 0.3, 0.0])),
 ]
-"""On open ground, on a course, standing, falling, on a course in the air, faster than told to."""
+"""On open ground, on a course, standing, falling, on a course in the air, on one that is easy,
+faster than told to."""
 
 
 class Numbers(NamedTuple):
@@ -99,10 +103,10 @@ def goal_velocity(n):
     asked = np.hypot(*n.step.command[:2])
     if asked == 0:
         return 0.0
-    way = n.step.command[:2] / asked
-    if n.step.directed:  # to where the course goes, wherever the robot points
-        way = np.array([np.cos(n.step.heading_error), np.sin(n.step.heading_error)])
-    along = n.step.velocity[:2] @ way
+    along = n.step.velocity[:2] @ n.step.command[:2] / asked
+    if n.step.directed:  # to where the course goes, wherever the robot points and however it tilts
+        way = np.array([np.cos(n.step.heading), np.sin(n.step.heading)])
+        along = n.step.body.velocity[:2] @ way
     return min(along, asked) / (asked + 1e-5)  # as extreme-parkour has it
 
 
@@ -140,6 +144,7 @@ FORMULAS = {
     "energy": lambda n: np.abs(n.step.forces.torques * n.step.body.speeds).sum(),
     "acceleration": lambda n: 2500 * np.square(n.step.body.speeds - n.step.before.speeds).sum(),
     "action_rate": lambda n: np.square(n.step.action - n.step.last_action).sum(),
+    "action_change": lambda n: np.sqrt(np.square(n.step.action - n.step.last_action).sum()),
     "joint_limit": joint_limit,
     "joint_error": lambda n: np.square(n.off_home).sum(),
     "hip_error": lambda n: sum(n.off_home[leg][0] ** 2 for leg in range(4)),
@@ -147,7 +152,7 @@ FORMULAS = {
     "stand_still": lambda n: 0 if n.moves else np.abs(n.off_home).sum(),
     "collision": lambda n: sum([*(n.step.forces.knees > 1), *(n.step.forces.corners > 1)]),
     "stumble": lambda n: any(np.hypot(x, y) > 4 * abs(z) for x, y, z in n.step.forces.feet),
-    "edge": lambda n: 2 if n.step.directed and n.step.on_edge.any() else 0,
+    "edge": lambda n: 2 if n.step.directed and n.step.on_edge.any() and n.step.level > 3 else 0,
     "air_time": air_time,
     "clearance": lambda n: np.abs(n.step.feet_height - 0.1) @ np.sqrt(n.step.feet_speed),
     "slip": lambda n: np.square(n.step.feet_speed)[[0, 1, 3]].sum(),
@@ -165,7 +170,7 @@ def found():
 
 def test_there_are_no_other_terms(found):
     assert set(found) == set(FORMULAS) == set(TERMS)
-    assert len(TERMS) == 25
+    assert len(TERMS) == 26
 
 
 @pytest.mark.parametrize("name", TERMS)
@@ -203,17 +208,17 @@ def test_what_terms_are_measured_against_is_a_parameter():
 
 
 # Per second, in the order of legged_robot_config.py with a1_config.py, of extreme-parkour's
-# legged_robot_config.py, and of Playground's go1/joystick.py.
+# legged_robot_config.py, and of Playground's go1/joystick.py (but for one term).
 PUBLIC = {
     "legged_gym": "track_velocity 1, track_yaw .5, vertical_velocity -2, tilt_rate -.05, "
     "torque -.0002, acceleration -2.5e-7, air_time 1, collision -1, action_rate -.01, "
     "joint_limit -10",
     "extreme_parkour": "goal_velocity 1.5, goal_heading .5, vertical_velocity -1, tilt_rate -.05, "
-    "orientation -1, acceleration -2.5e-7, collision -10, action_rate -.1, torque_rate -1e-7, "
+    "orientation -1, acceleration -2.5e-7, collision -10, action_change -.1, torque_rate -1e-7, "
     "torque -1e-5, hip_error -.5, joint_error -.04, stumble -1, edge -1",
     "playground": "track_velocity 1, track_yaw .5, vertical_velocity -.5, tilt_rate -.05, "
     "orientation -5, joint_limit -1, pose .5, termination -1, stand_still -1, torque -.0002, "
-    "action_rate -.01, energy -.001, clearance -2, height -.2, slip -.1, air_time .1",
+    "action_rate -.01, energy -.001, clearance -2, slip -.1, air_time .1",
 }
 
 
