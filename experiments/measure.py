@@ -53,7 +53,6 @@ def training(config: Config) -> tuple[Run, int, float]:
 def environment(config: Config) -> tuple[Run, int, float]:
     """Return what steps n rollouts with random actions, env_steps of one, seconds of compiling."""
     env, params = make_env(config)
-    space = env.action_space(params)
     length, devices = config.ppo.rollout_length, local_devices(config.devices)
     if config.num_envs % len(devices):
         raise UserError(f"num_envs {config.num_envs} does not divide over {len(devices)} devices")
@@ -63,7 +62,7 @@ def environment(config: Config) -> tuple[Run, int, float]:
         keys = fold_each(jax.random.fold_in(jax.random.key(0), number), ids)
         # All randomness in bulk and starts from a bank, as in training.
         step_keys = jax.vmap(lambda key: jax.random.split(key, length), out_axes=1)(keys)
-        actions = jax.vmap(jax.vmap(space.sample))(step_keys)
+        actions = jax.vmap(lambda keys: env.sample_actions(keys, params))(step_keys)
         bank = env.make_bank(keys, params)
 
         def step(state: Any, inputs: Any) -> Any:

@@ -54,7 +54,8 @@ class CheckpointConfig:
     """What is kept of a run, to go on from and to play with."""
 
     every: Count | None = None
-    """env_steps between checkpoints; none: ten over the run.  One more follows at the end."""
+    """env_steps between checkpoints; none: ten over the run.  There is one after each evaluation
+    and at the end, too."""
     keep_latest: Count = 2
     """How many of the newest are kept."""
     keep_best: Natural = 1

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from rljax.core.runtime import all_devices, prepare
-from rljax.networks import make_network
+from rljax.networks import make_network, make_team
 from rljax.training.build import make_env, make_program
 from rljax.training.config import Config
 from rljax.training.plan import make_plan
@@ -95,7 +95,12 @@ def flops_per_step(config: Config, program: Program) -> float:
     evaluation of final observations.
     """
     env, env_params = make_env(config)
-    network = make_network(env.action_space(env_params), config.network)
+    space, team = env.action_space(env_params), config.team
+    network = (
+        make_network(space, config.network)
+        if env.num_agents is None
+        else make_team(space, config.network, env.num_agents, team.share_parameters, team.critic)
+    )
 
     def member(tree: Any) -> Any:
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), tree)

@@ -273,8 +273,7 @@ class _Run:
         with self.usage.paused():
             if self.plan.due(self.plan.evaluate, self.updates):
                 self._evaluate_members()
-            if self.plan.due(self.plan.checkpoint, self.updates):
-                self._save()
+            self._save()  # after an evaluation, too, as it may be the best
 
     def _log(self, pending: list[tuple[int, int, jax.Array]]) -> None:
         for first, count, metrics in pending:
@@ -289,6 +288,13 @@ class _Run:
         members = []
         for seed, policy in zip(self.program.seeds, policies, strict=True):
             episodes = self._evaluate(policy, seed)
+            if not np.isfinite(episodes.total).all():
+                wrong = int((~np.isfinite(episodes.total)).sum())
+                self.sinks.text(
+                    f"Evaluation at {self.env_steps:,} env_steps left out: the world gave returns "
+                    f"that are not finite in {wrong} of {len(episodes.total)} episodes"
+                )
+                return
             member: dict[str, Any] = summarise(episodes.total.tolist())
             member |= {"seed": seed, "finished": int(episodes.finished.sum())}
             if episodes.success is not None:

@@ -99,6 +99,13 @@ def test_environments_alone_step_on_every_device() -> None:
     run(3)
 
 
+def test_environments_of_several_agents_step_with_an_action_for_each() -> None:
+    few = {"num_envs": 4, "devices": 1, "ppo": {"rollout_length": 4}}
+    run, steps, _ = measure.environment(merge(presets.preset("reference_happo"), few))
+    assert steps == 4 * 4
+    run(1)
+
+
 def test_a_process_of_its_own_measures(tmp_path: Path, capsys: Any) -> None:
     file = tmp_path / "speed.json"
     argv = ["--env-only", "--num-envs", "4x8", "--seconds", "0.01", "--repeat", "1"]

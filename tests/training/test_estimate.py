@@ -11,6 +11,7 @@ from rljax.core.runtime import local_devices
 from rljax.training.build import make_program
 from rljax.training.config import Config
 from rljax.training.estimate import estimate, flops_per_step, parameter_count
+from rljax.training.presets import preset
 from tiny_runs import plain
 
 
@@ -49,3 +50,17 @@ def test_recurrent_operations() -> None:
     gates = 3 * 2 * 64 * 64
     products = 2 * (4 * 64 + gates) + 64 * 2 + 64
     assert flops == pytest.approx(2 * products * 7, rel=0.1)
+
+
+def test_operations_of_a_team() -> None:
+    small = {"num_envs": 4, "network": {"hidden_sizes": [32]}, "ppo": {"minibatches": 1}}
+    config = merge(preset("spread_happo"), small)
+    parameters, flops = _counts(config)
+    actor = 18 * 32 + 32 * 5
+    critic = 54 * 32 + 32
+    norms = 3 * 2 * (18 + 32) + 2 * (54 + 32)
+    assert parameters == 3 * (actor + 32 + 5) + critic + 32 + 1 + norms
+    forwards = 1 + 3 * config.ppo.epochs
+    assert flops == pytest.approx(
+        2 * (3 * actor + critic) * forwards, rel=0.3
+    )  # the norms are not in the products

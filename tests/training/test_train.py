@@ -168,6 +168,17 @@ def test_steps_that_are_not_finite_are_skipped_and_counted(tmp_path: Path, scale
     assert _taken(result.run_dir) == [1.0] * 6 + [0.0] + [1.0] * 5
 
 
+def test_an_evaluation_that_is_not_finite_is_told_and_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = _bad(evaluation={"max_steps": 60}, total_steps=3 * STEPS)
+    result = train(config, tmp_path / "run", console="rows")
+    told = capsys.readouterr()
+    assert "not finite in" in told.out + told.err
+    assert result.status == "finished" and result.summary["eval_return"] is None
+    assert result.summary["best_checkpoint"] is None
+
+
 def test_or_training_stops_with_the_last_good_state_saved(tmp_path: Path) -> None:
     skipped = train(_bad(), tmp_path / "skipped", console="silent")
     result = train(_bad(nonfinite="stop"), tmp_path / "run", console="silent")
