@@ -35,6 +35,22 @@ class Parser(argparse.ArgumentParser):
         """Raise what argparse would print."""
         raise UserError(message)
 
+    def add_policy_options(self) -> None:
+        """Add those that say which policy of a run is played."""
+        self.add_argument(
+            "--env-steps",
+            type=checkpoint,
+            metavar="N|best",
+            help="which checkpoint (default: the newest)",
+        )
+        self.add_argument(
+            "--member",
+            type=int,
+            default=0,
+            metavar="I",
+            help="which of the seeds trained together",
+        )
+
     def parse_with_config(
         self, argv: Sequence[str], config: type[Any]
     ) -> tuple[argparse.Namespace, dict[str, Any]]:
@@ -95,6 +111,19 @@ def positive(text: str) -> int:
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number >= 1")
     return int(text)
+
+
+def checkpoint(text: str) -> int | str:
+    """Return which checkpoint "best", "500000" or "5e5" names (a type for argparse)."""
+    if text == "best":
+        return text
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not (number >= 0 and number.is_integer()):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a number of env_steps, or best")
+    return int(number)
 
 
 def print_table(

@@ -42,8 +42,7 @@ def _parser() -> Parser:
         dest="greedy",
         help="draw from the policy (default of both: as the run's evaluations)",
     )
-    add("--env-steps", metavar="N|best", help="which checkpoint (default: the newest)")
-    add("--member", type=int, default=0, metavar="I", help="which of the seeds trained together")
+    parser.add_policy_options()
     add("--stage", metavar="NAME", help="stage of the run's curriculum (default: the hardest)")
     add("--video", metavar="FILE", help="also film one episode, .gif or .mp4")
     length = parser.add_mutually_exclusive_group()
@@ -91,7 +90,7 @@ def _evaluate(options: Namespace, env_params: dict[str, Any]) -> dict[str, Any]:
 
     policy = load_policy(
         options.run,
-        env_steps=_env_steps(options),
+        env_steps=options.env_steps,
         member=options.member,
         env_params=env_params,
     )
@@ -114,11 +113,6 @@ def _evaluate(options: Namespace, env_params: dict[str, Any]) -> dict[str, Any]:
         write_video(frames, options.video, _FRAMES_PER_SECOND)
         result["video"] = {"file": options.video, "frames": len(frames)}
     return result
-
-
-def _env_steps(options: Namespace) -> int | str | None:
-    text: str | None = options.env_steps
-    return int(text) if text is not None and text.isdecimal() else text
 
 
 def _report(result: dict[str, Any]) -> None:

@@ -35,8 +35,7 @@ def _parser() -> Parser:
     add("--levels", action="store_true", help="play every level of the terrain for 20 s")
     add("--mujoco", type=int, default=0, metavar="N", help="episodes in MuJoCo")
     add("--forget", action="store_true", help="zero the recurrent state in every step")
-    add("--env-steps", metavar="N|best", help="which checkpoint (default: the newest)")
-    add("--member", type=int, default=0, metavar="I", help="which of the seeds trained together")
+    parser.add_policy_options()
     add("--seed", type=int, default=0, metavar="S", help="of the episodes")
     add("--json", action="store_true", help="print the result as one line of JSON")
     return parser
@@ -65,11 +64,12 @@ def _assess(run: str, options: Namespace) -> dict[str, Any]:
     trained = RunFolder.open(run).read_config().env
     if trained.name != _WORLD:
         raise UserError(f"{run}: trained in {trained.name}, expected {_WORLD}")
-    if options.levels and trained.params.get("ground", "flat") == "flat":
+    flat = trained.params.get("ground", "flat") == "flat"
+    if options.levels and flat:
         raise UserError(f"{run}: trained on flat ground, which has no levels")
-    text = options.env_steps
-    steps = int(text) if text is not None and text.isdecimal() else text
-    policy = load_policy(run, env_steps=steps, member=options.member)
+    if options.mujoco and not flat:
+        raise UserError(f"{run}: trained on terrain; expected a run on flat ground for --mujoco")
+    policy = load_policy(run, env_steps=options.env_steps, member=options.member)
     import jax
     import jax.numpy as jnp
 

@@ -23,16 +23,16 @@ def list_presets() -> None:
     print_table(("preset", "world", "env_steps", "what it is"), rows)
 
 
-def describe_preset(name: str) -> None:
+def describe_preset(name: str, scale: str | None = None) -> None:
     """Print a preset's documentation, fields and parameter count."""
     from rljax.core.runtime import local_devices, prepare
     from rljax.training.build import make_program
     from rljax.training.estimate import parameter_count
 
-    config, sizes = preset(name), scales(name)
+    config, sizes = preset(name, scale), scales(name)
     prepare()
     count = parameter_count(make_program(config, local_devices(1)))
-    others = f"scales: {', '.join(sizes)}; this is {sizes[0]}\n\n" if sizes else ""
+    others = f"scales: {', '.join(sizes)}; this is {scale or sizes[0]}\n\n" if sizes else ""
     print(f"{describe(name)}\n\n{others}{_yaml(config)}\n{count:,} parameters")
 
 

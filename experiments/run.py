@@ -75,7 +75,7 @@ def main(argv: list[str]) -> int:
         list_presets()
         return OK
     if options.describe:
-        describe_preset(options.describe)
+        describe_preset(options.describe, options.scale)
         return OK
     time_limit = parse_duration(options.time_limit) if options.time_limit else None
     base, config, run_dir, resume = _resolve(options, overrides)

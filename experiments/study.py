@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from experiments.cli import OK, Parser, command, print_table
-from rljax.core.config import load_yaml, merge
+from rljax.core.config import diff, load_yaml, merge
 from rljax.core.config_text import merge_dicts
 from rljax.core.errors import UserError
 from rljax.evaluation.statistics import bootstrap, median
@@ -85,7 +85,13 @@ def _cells(study: dict[str, Any]) -> Iterator[Cell]:
     for name, levels in factors.items():
         if not isinstance(levels, dict) or not levels:
             raise UserError(f"factor {name}: got {levels!r}, expected levels with fields each")
-    base = merge(preset(str(study["preset"])), study.get("common") or {})
+        for level, fields in levels.items():
+            if not isinstance(fields or {}, dict):
+                raise UserError(f"factor {name}, level {level}: got {fields!r}, expected fields")
+    common = study.get("common") or {}
+    if not isinstance(common, dict):
+        raise UserError(f"common: got {common!r}, expected fields")
+    base = merge(preset(str(study["preset"])), common)
     for combination in itertools.product(*factors.values()):
         levels = dict(zip(map(str, factors), map(str, combination), strict=True))
         values: dict[str, Any] = {}
@@ -99,7 +105,9 @@ def _train(cells: list[Cell], out: Path, time_limit: float | None) -> None:
     from rljax.training.train import train
 
     for number, (name, _, config) in enumerate(cells, 1):
-        if RunFolder(out / name).read_summary().get("status") == "finished":
+        folder = RunFolder(out / name)
+        finished = folder.read_summary().get("status") == "finished"
+        if finished and not diff(folder.read_config(), config):
             continue
         print(f"[{number}/{len(cells)}] {name}", file=sys.stderr)
         result = train(config, out / name, resume="auto", time_limit=time_limit, console="rows")

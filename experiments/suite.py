@@ -37,8 +37,7 @@ def _parser() -> Parser:
     add("--levels", default="test", metavar="BANK", help="name or file of a bank (default: test)")
     add("--category", default="all", metavar="NAME", help="only these levels, as in the world")
     add("--sample", action="store_true", help="draw from the policy (default: take its mode)")
-    add("--env-steps", metavar="N|best", help="which checkpoint (default: the newest)")
-    add("--member", type=int, default=0, metavar="I", help="which of the seeds trained together")
+    parser.add_policy_options()
     add("--seed", type=int, default=0, metavar="S", help="of random players")
     add("--out", metavar="DIR", help="also write suite.json, report.md and pictures")
     add("--json", action="store_true", help="print the result as one line of JSON")
@@ -53,10 +52,7 @@ def main(argv: list[str]) -> int:
 
     results, plays = {}, []
     for player in options.players:
-        try:
-            env, play = _play(player, options)
-        except ValueError as error:
-            raise UserError(str(error)) from None
+        env, play = _play(player, options)
         results[player] = judge(play, env.course)
         plays.append((env, play))
     if options.out:
@@ -78,7 +74,10 @@ def _play(player: str, options: Namespace) -> tuple[Any, Any]:
     from envs_jax.platformer.course import load_course
     from envs_jax.platformer.env import Platformer
 
-    course = load_course(options.levels).only(options.category)
+    try:
+        course = load_course(options.levels).only(options.category)
+    except ValueError as error:
+        raise UserError(str(error)) from None
     if player in BASELINES:
         choose = BASELINES[player]
         env = Platformer(course)
@@ -94,9 +93,12 @@ def _play(player: str, options: Namespace) -> tuple[Any, Any]:
         if name not in ("levels", "category", "group_probabilities")
     }
     arguments = {name: changes.pop(name) for name in _ARGUMENTS if name in changes}
-    env = Platformer(course, **arguments)
-    params = env.default_params
-    params = params.replace(**change(_WORLD, params, changes))
+    try:
+        env = Platformer(course, **arguments)
+        params = env.default_params
+        params = params.replace(**change(_WORLD, params, changes))
+    except ValueError as error:
+        raise UserError(str(error)) from None
 
     def act(carry: Any, seen: Any, reset: Any, key: Any) -> tuple[Any, Any]:
         key = key if options.sample else None
@@ -109,9 +111,7 @@ def _play(player: str, options: Namespace) -> tuple[Any, Any]:
 def _load(run: str, options: Namespace) -> Policy:
     from rljax.evaluation.policy import load_policy
 
-    text = options.env_steps
-    steps = int(text) if text is not None and text.isdecimal() else text
-    policy = load_policy(run, env_steps=steps, member=options.member)
+    policy = load_policy(run, env_steps=options.env_steps, member=options.member)
     if policy.config.env.name != _WORLD:
         raise UserError(f"{run}: trained in {policy.config.env.name}, expected {_WORLD}")
     return policy

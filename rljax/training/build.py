@@ -12,6 +12,7 @@ from envs_jax.autoreset import AutoReset
 from rljax.algorithms import Algorithm, Teacher, make_distil, make_happo, make_ppo
 from rljax.core.errors import UserError
 from rljax.training.config import Config
+from rljax.training.presets import available
 from rljax.training.program import Program
 from rljax.training.staging import make_stages, staged
 
@@ -28,6 +29,8 @@ def make_env(config: Config, stage: str | None = None) -> tuple[AutoReset, Any]:
         UserError: for an unknown environment, parameter or stage, a random phase or a curriculum
             in a world without what it needs.
     """
+    if config.env.name not in envs_jax.available():
+        available()  # another distribution's world is registered by the modules of its presets
     try:
         world, params = envs_jax.make(config.env.name, **config.env.params)
         if config.curriculum is not None:

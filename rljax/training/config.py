@@ -73,7 +73,8 @@ class Config:
     name: str = "run"
     """What the run folder is named after."""
     total_steps: Count = 1_000_000
-    """env_steps to train for, over all environments; rounded up to whole updates."""
+    """env_steps to train for, over all environments; rounded up to whole updates.  Schedules refer
+    to it: who goes on with more of them has a learning rate that fell gets a higher one again."""
     num_envs: Count = 64
     """Environments simulated in parallel, over all devices."""
     seed: Natural = 0
@@ -111,6 +112,8 @@ class Config:
     def __post_init__(self) -> None:
         if self.evaluation.every_stage and self.curriculum is None:
             raise ValueError("evaluation.every_stage: there is no curriculum; expected false")
+        if self.seed + self.seeds > 2**32:
+            raise ValueError(f"seed {self.seed}: expected all seeds to be below 2^32")
 
 
 RESUMABLE = (

@@ -8,6 +8,7 @@ as a dict ``PRESETS`` and are found through the entry-point group ``rljax.preset
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
@@ -30,7 +31,10 @@ def available() -> dict[str, Preset]:
         entries.setdefault(_OURS.name, _OURS)
     found: dict[str, Preset] = {}
     for _, entry in sorted(entries.items()):
-        found |= entry.load()
+        try:
+            found |= entry.load()
+        except ModuleNotFoundError as error:  # a package of another name stands before it
+            warnings.warn(f"presets of {entry.name} are left out: {error}", stacklevel=2)
     return found
 
 

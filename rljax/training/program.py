@@ -207,5 +207,5 @@ def _check_divisible(num_envs: int, devices: int, blocks: int, exact: bool) -> N
         raise UserError(
             f"num_envs {num_envs} forms {blocks} equal blocks, which do not divide over {devices} "
             f"devices{', at least two on each (exact)' if exact else ''}. Devices that work: "
-            f"{working}. A num_envs that is a multiple of 16 forms 16 blocks."
+            f"{working}."
         )

@@ -44,6 +44,7 @@ def _one_line(capsys: Any) -> str:
         ([*PRESET, "--config", "mine.yaml"], "unknown option 'ppo.epoch'. Did you mean"),
         # Values.
         ([*PRESET, "--ppo.clip_epsilon", "1.5"], "got 1.5, expected float in (0, 1)"),
+        ([*PRESET, "--seed", "4294967295", "--seeds", "2"], "all seeds to be below 2^32"),
         ([*PRESET, "--num-envs", "0"], "num_envs: got 0, expected int >= 1"),
         ([*PRESET, "--num-envs", "many"], "num_envs: got 'many', expected int >= 1"),
         ([*PRESET, "--exact", "--total-steps"], "--total-steps needs a value"),

@@ -42,7 +42,8 @@ def test_a_world_that_differs(finished: Any, capsys: Any) -> None:
 def test_best_is_the_checkpoint_with_the_best_evaluation(finished: Any, capsys: Any) -> None:
     best = finished.summary["best_checkpoint"]
     assert _json(capsys, finished.folder, "--env-steps", "best")["env_steps"] == best
-    assert _json(capsys, finished.folder, "--env-steps", "640")["env_steps"] == 640
+    for number in ("640", "6.4e2"):
+        assert _json(capsys, finished.folder, "--env-steps", number)["env_steps"] == 640
 
 
 def test_report_for_a_person(finished: Any, capsys: Any) -> None:
@@ -69,7 +70,7 @@ def test_video_of_one_episode(finished: Any, capsys: Any, tmp_path: Path) -> Non
         (["{run}", "--seed", "-1"], "got -1, expected a whole number in [0, 2^32)"),
         (["{run}", "--member", "1"], "member 1: the run has 1, numbered from 0"),
         (["{run}", "--env-steps", "650"], "the nearest is at 640"),
-        (["{run}", "--env-steps", "worst"], "got 'worst', expected a number or 'best'"),
+        (["{run}", "--env-steps", "worst"], "got 'worst', expected a number of env_steps, or best"),
         (["{run}", "--env.params.gravty", "1"], "nearest is gravity"),
         (["{run}", "--ppo.epochs", "1"], "only --env.params.NAME may differ"),
         (["{run}", "--greedy", "--sample"], "not allowed with argument"),

@@ -215,6 +215,12 @@ def test_describe_shows_config_and_size(capsys: Any) -> None:
     assert int(number.replace(",", "")) > 100 and word == "parameters"
 
 
+def test_describe_shows_the_scale_that_is_asked_for(capsys: Any) -> None:
+    assert run.main(["--describe", "quadruped_flat", "--scale", "full"]) == 0
+    out = capsys.readouterr().out
+    assert "scales: tiny, full; this is full" in out and "num_envs: 4096" in out
+
+
 def test_help_shows_options_and_fields_with_the_presets_values(capsys: Any) -> None:
     assert run.main(["--preset", "cartpole_ppo", "--help"]) == 0
     out = capsys.readouterr().out

@@ -43,6 +43,9 @@ def test_cells_are_trained_once_and_reported(tmp_path, capsys):
     assert study.main([*argv, "--report"]) == 0 and capsys.readouterr().out == out
     assert study.main(argv) == 0
     assert stamps == {p: p.stat().st_mtime_ns for p in stamps}  # nothing was trained again
+    (tmp_path / "study.yaml").write_text(STUDY.replace("off:", "free:").replace("0.1}", "0.2}"))
+    assert study.main(argv) == 2  # nor are old results told for a study that says otherwise
+    assert "ppo.learning_rate is 0.1 in the run and cannot become 0.2" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -50,6 +53,11 @@ def test_cells_are_trained_once_and_reported(tmp_path, capsys):
     [
         ("preset: cartpole_ppo", "preset, common and factors"),
         ("preset: cartpole_ppo\nfactors: {rate: 3}", "factor rate"),
+        (
+            "preset: cartpole_ppo\nfactors: {rate: {low: 1e-4}}",
+            "factor rate, level low: got 0.0001",
+        ),
+        ("preset: cartpole_ppo\ncommon: 3\nfactors: {a: {b: {}}}", "common: got 3"),
         ("preset: cartpole_po\nfactors: {a: {b: {}}}", "cartpole_ppo"),
         ("preset: cartpole_ppo\nfactors: {a: {b: {ppo: {rate: 1}}}}", "rate"),
     ],

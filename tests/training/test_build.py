@@ -1,0 +1,39 @@
+"""From a config to its world, whoever has made that."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint
+
+import pytest
+
+import envs_jax
+from probe_envs import TableWorld
+from rljax.core.errors import UserError
+from rljax.training import build, presets
+from rljax.training.build import make_env
+from tiny_runs import plain
+
+LATE = "test/late"
+
+
+def test_a_world_is_looked_for_where_presets_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run is resumed without its preset, whose module had registered the world."""
+    config = plain(env={"name": LATE})
+    with pytest.raises(UserError, match=f"unknown environment '{LATE}'"):
+        make_env(config)
+
+    def available() -> None:
+        envs_jax.register(LATE, lambda: TableWorld("constant"))
+
+    monkeypatch.setattr(build, "available", available)
+    assert isinstance(make_env(config)[0].env, TableWorld)
+
+
+def test_presets_that_cannot_be_loaded_are_told_and_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As when a folder of that name stands before ours on the path."""
+    theirs = EntryPoint("theirs", "json.presets:PRESETS", "rljax.presets")
+    monkeypatch.setattr(presets, "entry_points", lambda group: (theirs,))
+    with pytest.warns(UserWarning, match="presets of theirs are left out: .*json.presets"):
+        assert "cartpole_ppo" in presets.available()
