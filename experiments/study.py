@@ -151,6 +151,37 @@ def _print(results: list[dict[str, Any]]) -> None:
             pooled = [_interval(list(itertools.chain(*(r[s] for r in of_level)))) for s in scores]
             effects.append([f"{factor}={level}", str(len(of_level)), *pooled])
     print_table(["all cells with", "cells", *scores], effects)
+    print()
+    changes = list(_changes(results, scores[0]))
+    print_table([f"change of {scores[0]}", "pairs", "better in", "median difference", "p"], changes)
+
+
+def _changes(results: list[dict[str, Any]], score: str) -> Iterator[list[str]]:
+    """What comes of another level of one factor, over all pairs of cells that are else alike.
+
+    Differences are those of medians; p is of a two-sided Mann-Whitney test between all seeds.
+    """
+    from scipy.stats import mannwhitneyu
+
+    for factor in results[0]["levels"]:
+        found = dict.fromkeys(result["levels"][factor] for result in results)
+        for before, after in itertools.combinations(found, 2):
+            pairs = [
+                (a[score], b[score])
+                for a, b in itertools.product(results, results)
+                if a["levels"] | {factor: after} == b["levels"] and a["levels"][factor] == before
+            ]
+            if not pairs:
+                continue
+            gains = [float(np.median(b) - np.median(a)) for a, b in pairs]
+            old, new = (np.concatenate(seeds) for seeds in zip(*pairs, strict=True))
+            yield [
+                f"{factor}: {before} to {after}",
+                str(len(pairs)),
+                str(sum(gain > 0 for gain in gains)),
+                f"{np.median(gains):+.3g} [{min(gains):+.3g}, {max(gains):+.3g}]",
+                f"{mannwhitneyu(old, new).pvalue:.2g}",
+            ]
 
 
 def _interval(values: list[float]) -> str:

@@ -1,4 +1,4 @@
-"""Algorithms: each is four pure functions, ``init``, ``update``, ``policy`` and ``act``."""
+"""Algorithms: each is pure functions, see :class:`Algorithm`."""
 
 from rljax.algorithms.base import Algorithm
 from rljax.algorithms.distil import Teacher, make_distil

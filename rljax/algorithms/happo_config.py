@@ -16,13 +16,13 @@ from rljax.core.config import Count, Positive, config_dataclass
 class TeamConfig:
     """HAPPO, MAPPO and IPPO: what several agents add to PPO.
 
-    =======  ==========  =================  ========
-    name     sequential  share_parameters   critic
-    =======  ==========  =================  ========
-    HAPPO    True        False              global
-    MAPPO    False       True               global
-    IPPO     False       either             own
-    =======  ==========  =================  ========
+    =======  ==========  =================  ========  =========
+    name     sequential  share_parameters   critic    reward
+    =======  ==========  =================  ========  =========
+    HAPPO    True        False              global    mean
+    MAPPO    False       True               global    mean
+    IPPO     False       either             own       per_agent
+    =======  ==========  =================  ========  =========
     """
 
     sequential: bool = True

@@ -1,4 +1,4 @@
-"""TensorBoard event files, in the format of tensorboardX (an optional dependency)."""
+"""TensorBoard event files, through tensorboardX."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class EnvConfig:
     """The world and what is wrapped around it."""
 
     name: str
-    """Registered name, see `run.py --list`."""
+    """Registered name, one of ``envs_jax.available()``."""
     params: FrozenDict[str, Value] = FrozenDict()
     """Parameters of the world that differ from its own defaults."""
     reset: Literal["full", "bank"] = "bank"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from experiments import study
@@ -39,6 +40,9 @@ def test_cells_are_trained_once_and_reported(tmp_path, capsys):
     ]
     assert [config["ppo"]["learning_rate"] for config in rates] == [0.001, 0.1]
     assert "rate=low" in out and "clip=free" in out
+    low, high = (float(np.median(cell["return"])) for cell in found)
+    line = next(line for line in out.splitlines() if line.startswith("rate: low to high"))
+    assert f"{high - low:+.3g} [" in line and line.split()[4:6] == ["1", str(int(high > low))]
     stamps = {path: path.stat().st_mtime_ns for path in tmp_path.glob("out/*/summary.json")}
     assert study.main([*argv, "--report"]) == 0 and capsys.readouterr().out == out
     assert study.main(argv) == 0
