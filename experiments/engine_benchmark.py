@@ -19,7 +19,7 @@ _DT, _SUBSTEPS, _STEPS = 0.004, 5, 25
 _HELP = """Time control steps of a quadruped (5 x 4 ms): our engine, C MuJoCo, MJX.
 
   engine_benchmark.py                          ours alone
-  engine_benchmark.py --mujoco --mjx           beside the others, in one run (extra mujoco, and mujoco-mjx)
+  engine_benchmark.py --mujoco --mjx           beside others (extra mujoco, package mujoco-mjx)
 
 Robots hold their home pose with random disturbances, on flat ground or on a height map of 1600 x
 1600 nodes 5 cm apart (100 x 100 for the others). CPU time counts all threads; compiling is apart.

@@ -52,8 +52,8 @@ class PPOConfig:
     clip_epsilon: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Half width of the interval that probability ratios are clipped to."""
     value_clip: Positive | None = None
-    """How far a value may move from its old one, in the critic's own units (of scaled returns, where
-    rewards or values are scaled); none: no clipping."""
+    """How far a value may move from its old one, in units of the return as the critic learns it
+    (scaled, where rewards or values are); none: no clipping."""
     huber_delta: Positive | None = None
     """Error of a value beyond which its loss is straight rather than square; none: square."""
     value_coefficient: NonNegative = 0.5
