@@ -129,7 +129,7 @@ def make_distil(
             hypers=state.hypers,
             learning_rate=learning_rate,
             batch=batch,
-            chunks=sizes.items,
+            items_per_env=sizes.items,
             key=key,
             shards=shards,
         )

@@ -53,8 +53,8 @@ Loss = Callable[[Any, Hypers, Batch, Any], tuple[jax.Array, Metrics]]
 """``loss(params, hypers, part, inputs) -> (mean, metrics)`` over a part of a minibatch: leaves
 [L, m, ...], carry [m, n].  The metrics hold "loss/total", the mean itself, too."""
 
-Stage = Callable[[Any, Batch, jax.Array, Shards], tuple[Any, Any]]
-"""``stage(memory, batch, index, shards) -> (memory, inputs)``: what a loss takes beside the batch
+Prepare = Callable[[Any, Batch, jax.Array, Shards], tuple[Any, Any]]
+"""``prepare(memory, batch, index, shards) -> (memory, inputs)``: what a loss takes beside the batch
 and must be computed over whole minibatches, for all minibatches of an epoch at once, because a
 message between devices costs more than the arithmetic.  Index int32 [(n,) minibatches, m]; inputs
 have leaves [(n,) minibatches, m, L, ...]."""
@@ -65,7 +65,7 @@ class Fitted(NamedTuple):
 
     Attributes:
         params, opt_state: after the last step.
-        memory: after the last epoch's stage.
+        memory: as ``prepare`` left it in the last epoch.
         skipped: int32, gradient steps that were not taken for not being finite.
         metrics: means over the steps taken; "update/grad_norm" is before clipping.
     """
@@ -146,7 +146,7 @@ def adapted(share: jax.Array, kl: jax.Array, hypers: Hypers) -> jax.Array:
 
 def fit(
     loss: Loss,
-    stage: Stage,
+    prepare: Prepare,
     optimiser: optax.GradientTransformation,
     config: PPOConfig,
     *,
@@ -156,7 +156,7 @@ def fit(
     hypers: Hypers,
     learning_rate: jax.Array,
     batch: Batch,
-    chunks: int,
+    items_per_env: int,
     key: jax.Array,
     shards: Shards,
 ) -> Fitted:
@@ -164,16 +164,16 @@ def fit(
 
     Args:
         loss: what to minimise.
-        stage: what it takes beside the batch.
+        prepare: what it takes beside the batch.
         optimiser: from :func:`make_optimiser`.
         config: static choices: epochs, minibatches, accumulation, and which options are on.
         params: where to start, replicated over shards.
         opt_state: the optimiser's.
-        memory: what ``stage`` carries from epoch to epoch, or ().
+        memory: what ``prepare`` carries from epoch to epoch, or ().
         hypers: max_grad_norm, weight_decay, target_kl and what the loss takes of them.
         learning_rate: float32 scalar; with schedule adaptive_kl what the optimiser's share is of.
         batch: the items.
-        chunks: items of each environment.
+        items_per_env: items of each environment.
         key: of the shuffles.
         shards: how the items are spread.
     """
@@ -197,9 +197,9 @@ def fit(
         stopped = carry.stopped
         if config.target_kl is not None and "policy/approximate_kl" in metrics:
             stopped |= metrics["policy/approximate_kl"] > hypers.target_kl
-        take = finite & ~stopped
+        taking = finite & ~stopped
         params, opt_state = jax.tree.map(
-            lambda new, old: jnp.where(take, new, old),
+            lambda new, old: jnp.where(taking, new, old),
             (params, opt_state),
             (carry.params, carry.opt_state),
         )
@@ -208,17 +208,19 @@ def fit(
             opt_state = opt_state._replace(share=jnp.where(known, share, carry.opt_state.share))
         skipped = carry.skipped + (~finite & ~stopped)
         metrics = metrics | {"update/grad_norm": norm}
-        return _Carry(params, opt_state, stopped, skipped), (metrics, take)
+        return _Carry(params, opt_state, stopped, skipped), (metrics, taking)
 
     def epoch(loop: tuple[_Carry, Any], number: jax.Array) -> tuple[tuple[_Carry, Any], Any]:
         carry, memory = loop
         epoch_key = jax.random.fold_in(key, number)
-        per_block = batch.reset.shape[-2] // chunks // batch.block_ids.shape[-1]
+        per_block = batch.reset.shape[-2] // items_per_env // batch.block_ids.shape[-1]
         index = shards.map(
-            lambda ids: minibatch_indices(epoch_key, ids, chunks, per_block, config.minibatches),
+            lambda ids: minibatch_indices(
+                epoch_key, ids, items_per_env, per_block, config.minibatches
+            ),
             batch.block_ids,
         )
-        memory, inputs = stage(memory, batch, index, shards)
+        memory, inputs = prepare(memory, batch, index, shards)
         parts = (index, inputs)
         if shards.exact:  # [n, minibatches, ...] -> minibatches first, to scan over
             parts = jax.tree.map(lambda x: x.swapaxes(0, 1), parts)
@@ -236,7 +238,7 @@ def fit(
 
 
 def take(batch_field: jax.Array, index: jax.Array, shards: Shards) -> jax.Array:
-    """Return a field's minibatches, [(n,) minibatches, m, L, ...], for a stage."""
+    """Return a field's minibatches, [(n,) minibatches, m, L, ...], for a ``prepare``."""
     taken: jax.Array = shards.map(lambda field, i: field[i], batch_field, index)
     return taken
 

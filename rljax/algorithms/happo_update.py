@@ -73,7 +73,7 @@ class OptimiseTeam:
         options: those of a team.
         optimiser: from :func:`rljax.algorithms.fit.make_optimiser`.
         total_updates: length of the run, which the schedule refers to.
-        chunks: items of each environment in a rollout.
+        items_per_env: items of each environment in a rollout.
     """
 
     team: Team
@@ -81,7 +81,7 @@ class OptimiseTeam:
     options: TeamConfig
     optimiser: optax.GradientTransformation
     total_updates: int
-    chunks: int
+    items_per_env: int
 
     @property
     def _together(self) -> bool:
@@ -131,14 +131,14 @@ class OptimiseTeam:
         actor_params, actor_opt_state, skipped, metrics = results
         critic = fit(
             _make_critic_loss(team, config),
-            _critic_stage,
+            _prepare_critic,
             self.optimiser,
             critic_config(config, options),
             params=params["critic"],
             opt_state=opt_state["critic"],
             memory=norm,
             batch=batch.critic,
-            chunks=self.chunks * (team.num_agents if team.valued_agents else 1),
+            items_per_env=self.items_per_env * (team.num_agents if team.valued_agents else 1),
             learning_rate=hypers.critic_learning_rate * rate,
             **rest,
         )
@@ -237,7 +237,7 @@ class OptimiseTeam:
         factor: jax.Array | None,
         **rest: Any,
     ) -> Fitted:
-        def stage(memory: Any, batch: Batch, index: jax.Array, shards: Shards) -> tuple[Any, Any]:
+        def prepare(memory: Any, batch: Batch, index: jax.Array, shards: Shards) -> tuple[Any, Any]:
             inputs = {"advantage": take(batch.advantage, index, shards)}
             if active is not None:
                 inputs["weight"] = _weights(take(active, index, shards), shards)
@@ -250,14 +250,14 @@ class OptimiseTeam:
 
         return fit(
             _make_actor_loss(self.team, self.options),
-            stage,
+            prepare,
             self.optimiser,
             self.config,
             params=params,
             opt_state=opt_state,
             memory=(),
             batch=batch,
-            chunks=self.chunks * (self.team.num_agents if self._together else 1),
+            items_per_env=self.items_per_env * (self.team.num_agents if self._together else 1),
             **rest,
         )
 
@@ -337,7 +337,7 @@ def _make_critic_loss(team: Team, config: PPOConfig) -> Loss:
     return loss
 
 
-def _critic_stage(
+def _prepare_critic(
     norm: ValueNorm | None, batch: Batch, index: jax.Array, shards: Shards
 ) -> tuple[ValueNorm | None, jax.Array]:
     """Return minibatches of targets in the critic's units, which each minibatch moves."""

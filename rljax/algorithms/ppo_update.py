@@ -41,7 +41,7 @@ def make_optimise(
     config: PPOConfig,
     optimiser: optax.GradientTransformation,
     total_updates: int,
-    chunks: int,
+    items_per_env: int,
 ) -> Optimise:
     """Return ``optimise(params, opt_state, hypers, updates, batch, key, shards)``.
 
@@ -53,7 +53,7 @@ def make_optimise(
         config: static choices.
         optimiser: from :func:`rljax.algorithms.fit.make_optimiser`.
         total_updates: length of the run, which the schedule refers to.
-        chunks: items of each environment in a rollout.
+        items_per_env: items of each environment in a rollout.
     """
     loss = _make_loss(network, config)
     distributions = _make_distributions(network, config.minibatches * config.accumulation)
@@ -70,7 +70,7 @@ def make_optimise(
         if config.normalise_advantages == "batch":
             batch = batch.replace(advantage=standardise_whole(batch.advantage, shards))
 
-        def stage(memory: Any, batch: Batch, index: jax.Array, shards: Shards) -> tuple[Any, Any]:
+        def prepare(memory: Any, batch: Batch, index: jax.Array, shards: Shards) -> tuple[Any, Any]:
             advantage = take(batch.advantage, index, shards)
             if config.normalise_advantages == "minibatch":
                 advantage = standardise(advantage, shards)
@@ -83,7 +83,7 @@ def make_optimise(
         learning_rate = hypers.learning_rate * scheduled(config, hypers, updates, total_updates)
         fitted = fit(
             loss,
-            stage,
+            prepare,
             optimiser,
             config,
             params=params,
@@ -92,7 +92,7 @@ def make_optimise(
             hypers=hypers,
             learning_rate=learning_rate,
             batch=batch,
-            chunks=chunks,
+            items_per_env=items_per_env,
             key=key,
             shards=shards,
         )

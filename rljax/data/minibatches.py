@@ -31,22 +31,22 @@ def shuffle(key: jax.Array, count: int) -> jax.Array:
 
 
 def minibatch_indices(
-    key: jax.Array, block_ids: jax.Array, chunks: int, envs_per_block: int, minibatches: int
+    key: jax.Array, block_ids: jax.Array, items_per_env: int, envs_per_block: int, minibatches: int
 ) -> jax.Array:
     """Return which items each minibatch takes from the local blocks.
 
     Args:
         key: key of this epoch.
         block_ids: int32 [n], global numbers of the local blocks.
-        chunks: items of each environment.
+        items_per_env: items of each environment.
         envs_per_block: environments in a block.
-        minibatches: number of minibatches; divides ``chunks * envs_per_block``.
+        minibatches: number of minibatches; divides ``items_per_env * envs_per_block``.
 
     Returns:
         int32 [minibatches, n * items per block and minibatch]; item ``chunk * B_local + env``.
     """
     blocks = block_ids.shape[0]
-    items = chunks * envs_per_block
+    items = items_per_env * envs_per_block
     order = jax.vmap(lambda k: shuffle(k, items))(fold_each(key, block_ids))
     chunk, env = order // envs_per_block, order % envs_per_block
     first = jnp.arange(blocks, dtype=jnp.int32)[:, None] * envs_per_block
@@ -70,7 +70,7 @@ def take_items(items: Any, index: jax.Array) -> Any:
     return jax.tree.map(lambda x: x[index].swapaxes(0, 1), items)
 
 
-def choose_blocks(num_envs: int, chunks: int, minibatches: int, most: int = 16) -> int:
+def choose_blocks(num_envs: int, items_per_env: int, minibatches: int, most: int = 16) -> int:
     """Return how many blocks the environments form: the largest divisor of ``most`` that fits.
 
     It depends on the sizes of the problem only, never on the number of devices.
@@ -81,13 +81,15 @@ def choose_blocks(num_envs: int, chunks: int, minibatches: int, most: int = 16) 
     """
     for blocks in range(most, 0, -1):
         fits = most % blocks == 0 and num_envs % blocks == 0
-        if fits and (num_envs // blocks * chunks) % minibatches == 0:
+        if fits and (num_envs // blocks * items_per_env) % minibatches == 0:
             return blocks
-    fits_exactly = [n for n in range(1, num_envs + minibatches) if n * chunks % minibatches == 0]
+    fits_exactly = [
+        n for n in range(1, num_envs + minibatches) if n * items_per_env % minibatches == 0
+    ]
     below = [n for n in fits_exactly if n < num_envs][-1:]
     above = [n for n in fits_exactly if n > num_envs][:1]
     nearest = " or ".join(map(str, below + above))
     raise UserError(
-        f"num_envs {num_envs} with {chunks} item(s) each does not divide into ppo.minibatches "
-        f"{minibatches}; the nearest num_envs that work: {nearest}"
+        f"num_envs {num_envs} with {items_per_env} item(s) each does not divide into "
+        f"ppo.minibatches {minibatches}; the nearest num_envs that work: {nearest}"
     )
