@@ -49,8 +49,8 @@ def camera_of(options: Mapping[str, Any]) -> tuple[Callable[[], Camera], int]:
     """A camera from what a file says of it.
 
     Args:
-        options: arguments of :func:`~envs_jax.quadruped.depth.make_camera` by name; ``noise`` a
-            mapping to fields of :class:`~envs_jax.quadruped.depth.DepthNoise`.
+        options: arguments of :func:`~envs_jax.quadruped.depth.make_camera` by name, but instead of
+            ``noise`` fields of :class:`~envs_jax.quadruped.depth.DepthNoise`.
 
     Returns:
         What makes it, and how many frames it has to keep for its delay.
@@ -58,15 +58,14 @@ def camera_of(options: Mapping[str, Any]) -> tuple[Callable[[], Camera], int]:
     Raises:
         ValueError: for an unknown name.
     """
-    known = inspect.signature(make_camera).parameters
+    noise = {field.name for field in dataclasses.fields(DepthNoise)}
+    usual = {name: p.default for name, p in inspect.signature(make_camera).parameters.items()}
     for name in options:
-        check_word("camera", name, tuple(known))
-    given = {name: parameter.default for name, parameter in known.items()} | dict(options)
-    if given["noise"] is not None:
-        fields = tuple(field.name for field in dataclasses.fields(DepthNoise))
-        for name in given["noise"]:
-            check_word("camera noise", name, fields)
-        given["noise"] = DepthNoise(**given["noise"])
+        check_word("camera", name, (*(usual.keys() - {"noise"}), *noise))
+    given = usual | {name: value for name, value in options.items() if name not in noise}
+    wrong = {name: value for name, value in options.items() if name in noise}
+    if wrong:
+        given["noise"] = DepthNoise(**wrong)
     kept = 1 + math.ceil(given["delay"] / max(given["period"], 1))
     return functools.partial(make_camera, **given), kept
 

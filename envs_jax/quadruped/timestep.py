@@ -55,7 +55,8 @@ class Body(struct.PyTreeNode):
 
 
 class Forces(struct.PyTreeNode):
-    """What acted in the last time step; float32.
+    """Forces of the last time step, as its start asked for them: what came of them is less where
+    springs, dampers and friction gave in within the step; float32.
 
     Attributes:
         feet: [4, 3], of the ground on the feet, in the world's frame, N.

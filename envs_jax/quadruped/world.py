@@ -58,7 +58,7 @@ class QuadrupedParams(RewardParams):
             from all, rather than drawn itself. On courses it always is, to a point 1 m on on the
             middle line.
         friction: of the ground. added_mass: of the trunk, kg. shift: of the trunk's centre of mass,
-            along each axis, m. strength: factor of the motors' torques and gains.
+            along each axis, m. strength: factor of the motors' torques and stiffness.
         delay: of an action, steps of `dt`, drawn per episode: low, and high that is not reached.
         push_speed: up to which the trunk's horizontal velocity is changed, m/s, along each axis,
             every `push_steps` control steps.

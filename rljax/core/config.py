@@ -79,10 +79,6 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
 
-# What a world's parameter can be: a number, a word, or numbers of each agent (group, ...).
-Value = bool | int | float | str | tuple[float | tuple[float, ...], ...]
-
-
 class FrozenDict(dict[K, V]):
     """A read-only, hashable dict, so that a config with open-ended names stays static."""
 
@@ -104,6 +100,12 @@ class FrozenDict(dict[K, V]):
     ) -> core_schema.CoreSchema:
         plain = handler.generate_schema(types.GenericAlias(dict, get_args(source)))
         return core_schema.no_info_after_validator_function(cls, plain)
+
+
+# What a world's parameter can be: a number, a word, numbers of each agent (group, ...), or named
+# numbers of a part of the world.
+_Numbers = tuple[float | tuple[float, ...], ...]
+Value = bool | int | float | str | _Numbers | FrozenDict[str, bool | int | float | _Numbers]
 
 
 _OPTIONS = ConfigDict(

@@ -272,15 +272,15 @@ def test_noise_needs_a_key() -> None:
 
 
 def test_a_camera_is_what_a_file_says_of_it() -> None:
-    make, kept = camera_of({"delay": 12, "far": 3.0, "noise": {"dropped": 0.1}})
+    make, kept = camera_of({"delay": 12, "far": 3.0, "dropped": 0.1})
     made = make()
     assert (made.delay, made.far, made.period, kept) == (12, 3.0, 5, 4)
     assert made.noise == DepthNoise(dropped=0.1)
     assert camera_of({})[1] == 2 and camera_of({})[0]().noise is None
     with pytest.raises(ValueError, match="camera 'dely': .*nearest is 'delay'"):
         camera_of({"dely": 3})
-    with pytest.raises(ValueError, match="camera noise 'drop': .*nearest is 'dropped'"):
-        camera_of({"noise": {"drop": 0.1}})
+    with pytest.raises(ValueError, match="camera 'drop': .*nearest is 'dropped'"):
+        camera_of({"drop": 0.1})
 
 
 def test_a_world_sees_through_the_camera_that_it_is_given() -> None:
