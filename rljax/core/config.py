@@ -79,6 +79,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
 
+
 class FrozenDict(dict[K, V]):
     """A read-only, hashable dict, so that a config with open-ended names stays static."""
 

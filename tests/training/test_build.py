@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from importlib.metadata import EntryPoint
 
 import pytest
 
 import envs_jax
 from probe_envs import TableWorld
+from rljax.core.config import from_dict, to_dict
 from rljax.core.errors import UserError
 from rljax.training import build, presets
 from rljax.training.build import make_env
+from rljax.training.config import EnvConfig
 from tiny_runs import plain
 
 LATE = "test/late"
@@ -37,3 +40,11 @@ def test_presets_that_cannot_be_loaded_are_told_and_left_out(
     monkeypatch.setattr(presets, "entry_points", lambda group: (theirs,))
     with pytest.warns(UserWarning, match="presets of theirs are left out: .*json.presets"):
         assert "cartpole_ppo" in presets.available()
+
+
+def test_a_part_of_a_world_may_have_named_numbers() -> None:
+    stored = {"name": LATE, "params": {"camera": {"delay": 8, "offset": [0.3, 0.0, 0.1]}}}
+    config = from_dict(EnvConfig, stored)
+    assert config.params["camera"] == {"delay": 8, "offset": (0.3, 0.0, 0.1)}
+    assert isinstance(hash(config), int)
+    assert from_dict(EnvConfig, json.loads(json.dumps(to_dict(config)))) == config
