@@ -59,7 +59,9 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UserError: for an option that neither knows; names the nearest of both.
         """
-        options, rest = self.parse_known_args(argv)
+        dotted, plain = self._apart(argv)
+        options, rest = self.parse_known_args(plain)
+        rest = dotted + rest
         known = {f"--{field.path}".replace("_", "-") for field in describe_fields(config)}
         for word in rest:
             name = word.partition("=")[0].replace("_", "-")
@@ -67,6 +69,21 @@ class Parser(argparse.ArgumentParser):
             if near and name.startswith("--") and name not in known:
                 raise UserError(f"unknown option '{name}'. Did you mean '{near[0]}'?")
         return options, parse_overrides(rest, config)
+
+
+    def _apart(self, argv: Sequence[str]) -> tuple[list[str], list[str]]:
+        """Options like --ppo.gamma 0.9, whose value argparse would take for an argument of its own,
+        and all other words."""
+        dotted, plain, words = list[str](), list[str](), list(argv)
+        while words:
+            word = words.pop(0)
+            if not word.startswith("--") or "." not in word.partition("=")[0]:
+                plain.append(word)
+                continue
+            dotted.append(word)
+            if "=" not in word and words and not words[0].startswith("--"):
+                dotted.append(words.pop(0))
+        return dotted, plain
 
 
 def command(main: Callable[[list[str]], int]) -> Callable[..., int]:

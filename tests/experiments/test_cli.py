@@ -81,3 +81,11 @@ def test_tables_keep_everything(capsys: Any) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert [line.split() for line in lines[1:]] == [["a", "1"], ["b", "-"], ["c", "1,000"]]
     assert lines[1].index("1") > lines[3].index("1"), "numbers are aligned to the right"
+
+
+@pytest.mark.parametrize("argv", [["--env.params.g", "-2", "RUN"], ["RUN", "--env.params.g=-2"]])
+def test_the_value_of_a_field_is_no_argument_of_the_program(argv: list[str]) -> None:
+    parser = Parser("")
+    parser.add_argument("run")
+    options, overrides = parser.parse_with_config(argv, Config)
+    assert options.run == "RUN" and overrides == {"env": {"params": {"g": -2}}}
