@@ -146,7 +146,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["{run}", "--seconds", "2"], "--seconds 2.0: expected at least 2.02"),
         (["{run}", "--seconds", "nan"], "--seconds nan: expected at least 2.02"),
         (["{run}", "--mujoco", "-1"], "--mujoco -1: expected at least 0"),
+        (["{run}", "--mujoco", "1"], "trained on terrain; expected a run on flat ground"),
         (["{run}", "--env-steps", "100"], "the nearest is at 0"),
+        (["{run}", "--env-steps", "last"], "got 'last', expected a number of env_steps, or best"),
         (["{run}", "--level"], "unrecognized arguments: --level"),
     ],
 )
