@@ -70,7 +70,6 @@ class Parser(argparse.ArgumentParser):
                 raise UserError(f"unknown option '{name}'. Did you mean '{near[0]}'?")
         return options, parse_overrides(rest, config)
 
-
     def _apart(self, argv: Sequence[str]) -> tuple[list[str], list[str]]:
         """Options like --ppo.gamma 0.9, whose value argparse would take for an argument of its own,
         and all other words."""
