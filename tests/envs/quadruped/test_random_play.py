@@ -153,8 +153,8 @@ def check(met: Extremes, changes: dict[str, Any]) -> None:
     assert (met.up < 5.0).all(), met.up  # m/s
     assert (met.above < 1.5).all(), met.above  # m
     # Thrown about by its motors a robot strikes the ground at metres a second, and comes out again.
-    # At the edge of a pit a leg gets into the wall for a moment, or longer if a robot has fallen into
-    # the pit and thrashes on there.
+    # At the edge of a pit a leg gets into the wall for a moment, or longer if a robot has fallen
+    # into the pit and thrashes on there.
     for part in (met.foot, met.knee):
         assert (part < np.where(HAS_PITS, 0.5, 0.15)).all(), part
     assert (met.corner < 0.1).all(), met.corner
