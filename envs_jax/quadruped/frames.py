@@ -58,10 +58,10 @@ def camera_of(options: Mapping[str, Any]) -> tuple[Callable[[], Camera], int]:
     Raises:
         ValueError: for an unknown name.
     """
-    noise = {field.name for field in dataclasses.fields(DepthNoise)}
+    noise = [field.name for field in dataclasses.fields(DepthNoise)]
     usual = {name: p.default for name, p in inspect.signature(make_camera).parameters.items()}
     for name in options:
-        check_word("camera", name, (*(usual.keys() - {"noise"}), *noise))
+        check_word("camera", name, [known for known in (*usual, *noise) if known != "noise"])
     given = usual | {name: value for name, value in options.items() if name not in noise}
     wrong = {name: value for name, value in options.items() if name in noise}
     if wrong:

@@ -19,7 +19,8 @@ _LEVELS = 10
 _START_UP_TO = 5  # legged_gym's hardest level to start on
 
 # Terrain of half the resolution is made and looked up in a quarter of the memory, and its walls are
-# ramps of twice the length: with those of 5 cm no obstacle was got over in 6.5 M steps.
+# ramps of twice the length. (With those of 5 cm no obstacle was got over in 6.5 M steps, on an
+# engine whose feet stuck to walls; it was not tried again since.)
 _TINY_TERRAIN: dict[str, Any] = {"cell": 0.1}
 
 
@@ -111,7 +112,8 @@ def _course(scale: Scale) -> dict[str, Any]:
         "scan": "parkour",
         "rewards": "extreme_parkour",
         # With their -10, and sums that count as 0 where they are negative, the tiny scale took half
-        # as long again to the same level (one seed each); the full one was not tried.
+        # as long again to the same level (one seed each, on an earlier engine); the full one was
+        # not tried.
         "weight_collision": -1.0,
         "promotion": "extreme_parkour",
         # Their limits, ranges and times; but not their shift of the centre of mass by up to 0.2 m,
