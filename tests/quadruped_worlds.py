@@ -12,6 +12,7 @@ import numpy as np
 
 from envs_jax.quadruped.env import Quadruped
 from envs_jax.quadruped.kinds import KINDS
+from envs_jax.quadruped.randomisation import RANGES
 from envs_jax.quadruped.world import QuadrupedParams, QuadrupedState
 from helpers import QUICK
 
@@ -20,15 +21,10 @@ CONTROL = 0.02  # s, a step
 SMALL: dict[str, Any] = {"ground": "all", "levels": 3, "cell": 0.2, "roughness": 0.0}
 """All kinds of terrain on a map that is made in moments."""
 CALM: dict[str, Any] = {
-    "noise": 0.0,
-    "push_speed": 0.0,
+    **RANGES["none"],
     "spawn_joints": 0.0,
     "spawn_speed": 0.0,
     "spawn_radius": 0.0,
-    "friction": (0.8, 0.8),
-    "added_mass": (0.0, 0.0),
-    "shift": (0.0, 0.0),
-    "strength": (1.0, 1.0),
 }
 """Parameters that leave nothing to chance but place, direction and command."""
 

@@ -13,7 +13,7 @@ import numpy as np
 from envs_jax import spaces
 from envs_jax.base import Environment
 from envs_jax.quadruped.depth import Camera
-from envs_jax.quadruped.engine import Body, simulate
+from envs_jax.quadruped.engine import simulate
 from envs_jax.quadruped.frames import CameraState, camera_of, look, seen, start_camera
 from envs_jax.quadruped.heights import HeightMap
 from envs_jax.quadruped.kinds import KINDS
@@ -25,17 +25,18 @@ from envs_jax.quadruped.observation import (
     proprioception,
 )
 from envs_jax.quadruped.promotion import Rule, stage_move
+from envs_jax.quadruped.randomisation import randomised
 from envs_jax.quadruped.reward import Step, reward_terms, total_reward
 from envs_jax.quadruped.robot import make_robot
 from envs_jax.quadruped.scan import scan, scan_grid
-from envs_jax.quadruped.terrain import COLUMNS, GROUNDS, Terrain, kinds_of, make_terrain
+from envs_jax.quadruped.terrain import BORDER, COLUMNS, GROUNDS, Terrain, kinds_of, make_terrain
 from envs_jax.quadruped.world import (
     QuadrupedParams,
     QuadrupedState,
     course_heading,
     default_params,
     disturbed,
-    randomised,
+    has_fallen,
     start,
     steered,
     targets,
@@ -72,10 +73,13 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
             :func:`~envs_jax.quadruped.terrain.kinds_of`.
         levels: rows of the terrain, easiest first. cell: of its grid, m. terrain_seed: it is made
             with. roughness: factor of the courses' random unevenness.
-        rewards: whose weights: "legged_gym", "extreme_parkour" or "playground".
+        rewards: whose weights: "legged_gym", "extreme_parkour" or "playground". randomisation:
+            whose ranges and noise: these, "own" or "none", see
+            :data:`~envs_jax.quadruped.randomisation.RANGES`.
         promotion: whose rule of levels: "legged_gym" or "extreme_parkour".
         velocity: whether the trunk's velocity is part of the proprioception.
-        scan: "none", or the name of a grid, see :mod:`~envs_jax.quadruped.scan`.
+        scan: the name of a grid or its points, see :func:`~envs_jax.quadruped.scan.scan_grid`;
+            None for none.
         depth: height and width of depth images; None for none. camera: how it differs from
             extreme-parkour's, see :func:`~envs_jax.quadruped.frames.camera_of`.
         privileged: whether there is a part for the critic; it has the scan of the grid "rough"
@@ -84,7 +88,8 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         renderer: what draws pictures: "own", or "mujoco" with the extra ``mujoco``.
 
     Raises:
-        ValueError: for an unknown name, impossible sizes, or a scan or depth of flat ground.
+        ValueError: for an unknown name, impossible sizes, a scan or depth of flat ground, or a grid
+            that reaches outside the map.
     """
 
     def __init__(
@@ -96,9 +101,10 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         terrain_seed: int = 0,
         roughness: float = 1.0,
         rewards: str = "legged_gym",
+        randomisation: str = "own",
         promotion: Rule = "legged_gym",
         velocity: bool = True,
-        scan: str = "none",
+        scan: str | Mapping[str, Any] | None = None,
         depth: tuple[int, int] | None = None,
         camera: Mapping[str, Any] | None = None,
         privileged: bool = False,
@@ -108,7 +114,7 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         super().__init__()
         self._robot = make_robot(robot)
         kinds = kinds_of(ground)
-        if not kinds and (scan != "none" or depth):
+        if not kinds and (scan or depth):
             raise ValueError(
                 f"ground 'flat' with scan {scan!r} and depth {depth}: there is nothing to see; "
                 f"expected ground {', '.join(GROUNDS)} or kinds of terrain"
@@ -123,18 +129,24 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
             roughness=roughness,
         )
         self._has_terrain = bool(kinds)
-        self._grid = None if scan == "none" else scan_grid(scan)
+        self._grid = None if scan is None else scan_grid(scan)
+        if self._grid is not None and self._grid.reach > BORDER:
+            raise ValueError(
+                f"scan grid reaches {self._grid.reach:.3g} m from the trunk, outside the map: "
+                f"expected at most {BORDER:g} m, its border around the tiles"
+            )
         if depth is not None and (np.shape(depth) != (2,) or min(depth) < 1):
             raise ValueError(f"depth {depth}: expected height and width in pixels, or None")
         self._depth = tuple(int(size) for size in depth or ())
         if camera and not depth:
             raise ValueError(f"camera {dict(camera)} without depth images; expected a depth")
         self._make_camera, self._frames = camera_of(camera or {})
-        self._rewards, self._promotion = rewards, promotion
+        self._rewards, self._randomisation = rewards, randomisation
+        self._promotion: Rule = promotion
         self._velocity, self._privileged = velocity, privileged
         check_word("renderer", renderer, ("own", "mujoco"))
         self._whole_body, self._renderer = whole_body, renderer
-        default_params(self._robot, None, None, rewards)  # refuses an unknown name
+        default_params(self._robot, None, None, rewards, randomisation)  # refuses unknown names
 
     @property
     def name(self) -> str:
@@ -151,7 +163,7 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         """The robot's and the task's; the terrain is made when first asked for."""
         terrain = self._make_terrain() if self._has_terrain else None
         camera = self._make_camera() if self._depth else None
-        return default_params(self._robot, terrain, camera, self._rewards)
+        return default_params(self._robot, terrain, camera, self._rewards, self._randomisation)
 
     def reset_env(self, key: jax.Array, params: QuadrupedParams) -> tuple[Any, QuadrupedState]:
         """An episode on a random column."""
@@ -186,8 +198,8 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         """One control step of `SUBSTEPS` steps of the physics."""
         push_key, command_key, observe_key, camera_key = jax.random.split(key, 4)
         control = params.dt * SUBSTEPS
-        chosen, target = targets(action, params)
-        robot = randomised(state, params)
+        robot = randomised(params.robot, state.drawn)
+        chosen, target = targets(action, robot.home, params)
         ground = None if params.terrain is None else params.terrain.ground
         body, forces = simulate(
             state.body,
@@ -197,7 +209,7 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
             params.dt,
             SUBSTEPS,
             previous=state.target,
-            delay=state.delay,
+            delay=state.drawn.delay,
             whole_body=self._whole_body,
         )
         rotation = rotation_of(body)
@@ -208,8 +220,8 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         touches = forces.feet[:, 2] > 1.0
         air_time = state.air_time + control
         height = body.position[2] - ground_height(ground, body.position)
-        fell = self._has_fallen(state, body, forces, rotation, height, params)
         feet, feet_speed = feet_of(state.body, body, robot, control)
+        fell = has_fallen(body, forces, feet, height, state.origin, directed, params)
         terms = reward_terms(
             Step(
                 before=state.body,
@@ -291,7 +303,7 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         position = state.body.position
         ground = None if params.terrain is None else params.terrain.ground
         if self._grid is not None:
-            noise = 0.1 * params.noise
+            noise = params.noise * params.noise_scan
             parts["scan"] = scan(
                 cast(HeightMap, ground), position, rotation, self._grid, noise=noise, draws=scan_key
             )
@@ -360,25 +372,6 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
     ) -> jax.Array:
         tracked = state.tracked >= params.track_for_success * state.time
         return ~fell & self._is_through(state, params) & tracked
-
-    def _has_fallen(
-        self,
-        state: QuadrupedState,
-        body: Body,
-        forces: Any,
-        rotation: jax.Array,
-        height: jax.Array,
-        params: QuadrupedParams,
-    ) -> jax.Array:
-        off_course = body.position[2] < state.origin[2] + params.robot.height - params.fall_depth
-        whole = jnp.concatenate([x.reshape(-1) for x in jax.tree.leaves(body)])
-        return (
-            (rotation[2, 2] < params.fall_tilt)
-            | (height < params.fall_height)
-            | (forces.corners > params.fall_push).any()
-            | (self._directed(state, params) & off_course)
-            | ~jnp.isfinite(whole).all()
-        )
 
     def _looked(
         self, state: QuadrupedState, key: jax.Array, params: QuadrupedParams

@@ -15,10 +15,11 @@ from envs_jax.quadruped.frames import CameraState, seen
 from envs_jax.quadruped.heights import HeightMap
 from envs_jax.quadruped.insets import caption
 from envs_jax.quadruped.measures import rotation_of
+from envs_jax.quadruped.randomisation import randomised
 from envs_jax.quadruped.render import Painter, draw
 from envs_jax.quadruped.scan import ScanGrid, scan_points
 from envs_jax.quadruped.scene import paint_scene
-from envs_jax.quadruped.world import QuadrupedParams, QuadrupedState, randomised
+from envs_jax.quadruped.world import QuadrupedParams, QuadrupedState
 
 __all__ = ["film"]
 
@@ -73,7 +74,7 @@ def _film(
             depth = np.asarray(_seen(state.camera, params.camera))
         picture = draw(
             state.body,
-            randomised(state, params),
+            randomised(params.robot, state.drawn),
             ground,
             target=places[max(0, i - _CALM) : i + _CALM + 1].mean(0),
             contacts=touched[i : i + _GAIT],

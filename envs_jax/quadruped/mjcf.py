@@ -15,6 +15,7 @@ import numpy as np
 from envs_jax.quadruped.assessment import MEASURES, Walks
 from envs_jax.quadruped.env import SUBSTEPS, Quadruped
 from envs_jax.quadruped.heights import HeightMap
+from envs_jax.quadruped.randomisation import RANGES
 from envs_jax.quadruped.robot import Robot, corners
 from envs_jax.quadruped.timestep import Body
 from envs_jax.quadruped.world import QuadrupedParams
@@ -144,7 +145,7 @@ def walk_in_mujoco(
         raise ValueError("MuJoCo is not installed: pip install 'rljax-lab[mujoco]'") from None
     if params.terrain is not None:
         raise ValueError("the world has a terrain; expected ground 'flat' for MuJoCo")
-    params = params.replace(noise=0.0)
+    params = params.replace(**RANGES["none"])
     model = model_of(params.robot, dt=float(params.dt), whole_body=False)
     observe = jax.jit(lambda state: env.get_obs(state, params))
     start = jax.jit(lambda key: env.reset_env(key, params)[1])

@@ -16,9 +16,7 @@ PROPRIOCEPTION_SIZE = 45
 """Numbers without the velocity, which has 3."""
 PRIVILEGED_SIZE = 15
 
-# Scales of legged_gym, and its uniform noise before these.
-_VELOCITY, _SPIN, _SPEED = 2.0, 0.25, 0.05
-_NOISE = {"spin": 0.2, "gravity": 0.05, "angles": 0.01, "speeds": 1.5, "velocity": 0.1}
+_VELOCITY, _SPIN, _SPEED = 2.0, 0.25, 0.05  # legged_gym's scales
 
 
 def proprioception(
@@ -33,9 +31,8 @@ def proprioception(
 
     In this order: spin / 4 (3), direction of gravity in the trunk's frame (3), command: velocities
     times 2, yaw rate / 4 (3), joint angles off home (12), joint speeds / 20 (12), last action (12),
-    and, if wanted, the trunk's velocity in its frame times 2 (3). Uniform noise of legged_gym's
-    sizes times ``params.noise``: spin 0.2 rad/s, gravity 0.05, angles 0.01 rad, speeds 1.5 rad/s,
-    velocity 0.1 m/s.
+    and, if wanted, the trunk's velocity in its frame times 2 (3). There is noise on what is
+    measured, before its scale. Home is where the robot takes it to be.
 
     Args:
         state: after the step.
@@ -46,7 +43,7 @@ def proprioception(
         with_velocity: whether the trunk's velocity is felt.
     """
     body = state.body
-    off_home = (body.angles - params.robot.home).reshape(-1)
+    off_home = (body.angles - params.robot.home - state.drawn.joint_offset).reshape(-1)
     command = state.command * jnp.array([_VELOCITY, _VELOCITY, _SPIN])
     parts = {
         "spin": body.spin * _SPIN,
@@ -60,7 +57,7 @@ def proprioception(
     if with_velocity:
         parts["velocity"] = velocity * _VELOCITY
     size = [
-        jnp.full(part.shape, _NOISE.get(name, 0.0) * scales.get(name, 1.0))
+        jnp.full(part.shape, getattr(params, f"noise_{name}", 0.0) * scales.get(name, 1.0))
         for name, part in parts.items()
     ]
     clean = jnp.concatenate(list(parts.values()))
@@ -73,15 +70,16 @@ def privileged(state: QuadrupedState, velocity: jax.Array, params: QuadrupedPara
 
     The trunk's velocity in its frame times 2 (3), which feet are on the ground (4), friction,
     added mass / 3, shift of the centre of mass times 10 (3), strength less 1 times 10, delay / 5,
-    and the share of the episode that is left.
+    and the share of the episode that is left; not what is random about links and joints.
     """
     left = 1 - state.time / params.max_steps_in_episode
+    drawn = state.drawn
     rest = [
-        state.friction,
-        state.added_mass / 3,
-        *(10 * state.shift),
-        10 * (state.strength - 1),
-        state.delay / 5,
+        drawn.friction,
+        drawn.added_mass / 3,
+        *(10 * drawn.shift),
+        10 * (drawn.strength - 1),
+        drawn.delay / 5,
         left,
     ]
     return jnp.concatenate(

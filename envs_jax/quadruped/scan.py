@@ -2,7 +2,9 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -41,6 +43,11 @@ class ScanGrid:
         """Number of points."""
         return len(self.x) * len(self.y)
 
+    @property
+    def reach(self) -> float:
+        """How far from the trunk's origin the farthest point is, m."""
+        return math.hypot(max(map(abs, self.x)), max(map(abs, self.y)))
+
 
 def _even(first: float, last: float, gap: float) -> tuple[float, ...]:
     count = round((last - first) / gap) + 1
@@ -56,14 +63,25 @@ SCAN_GRIDS = MappingProxyType(
 )
 
 
-def scan_grid(name: str) -> ScanGrid:
-    """The grid of that name.
+def scan_grid(grid: str | Mapping[str, Any]) -> ScanGrid:
+    """The grid of that name, or the one whose points a file gives: fields of :class:`ScanGrid`.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is none of that name, or a field is missing, unknown or impossible.
     """
-    check_word("scan grid", name, SCAN_GRIDS)
-    return SCAN_GRIDS[name]
+    if isinstance(grid, str):
+        check_word("scan grid", grid, SCAN_GRIDS)
+        return SCAN_GRIDS[grid]
+    fields = [field.name for field in dataclasses.fields(ScanGrid)]
+    for name in grid:
+        check_word("scan grid's field", name, fields)
+    missing = [name for name in fields if name not in grid]
+    if missing:
+        raise ValueError(f"scan grid {dict(grid)}: expected {', '.join(missing)}, too")
+    x, y, offset = (tuple(np.ravel(grid[name]).tolist()) for name in fields)
+    if len(offset) != 1:
+        raise ValueError(f"scan grid's offset {offset}: expected one number")
+    return ScanGrid(x, y, *offset)
 
 
 def scan(

@@ -19,7 +19,7 @@ from envs_jax.quadruped.kinds import KINDS, tile_heights
 from envs_jax.quadruped.tiles import Grid
 from envs_jax.words import check_word
 
-__all__ = ["COLUMNS", "GROUNDS", "Terrain", "kinds_of", "make_terrain"]
+__all__ = ["BORDER", "COLUMNS", "GROUNDS", "Terrain", "kinds_of", "make_terrain"]
 
 COLUMNS = {
     "flat": 2,
@@ -42,6 +42,9 @@ GROUNDS = {
     "all": tuple(COLUMNS),
 }
 """Words for several kinds: those of legged_gym, of extreme-parkour, and all."""
+
+BORDER = 2.0
+"""Level ground around the tiles, m, by default."""
 
 _COARSEST = 0.2  # m, a cell; the least gap and hurdle are 0.1 m
 
@@ -91,7 +94,7 @@ def make_terrain(
     roughness: float = 1.0,
     tile: float = 8.0,
     cell: float = 0.05,
-    border: float = 2.0,
+    border: float = BORDER,
     seed: int = 0,
 ) -> Terrain:
     """Draw a map; the same arguments give the same map. NumPy arrays, on the host.

@@ -14,7 +14,15 @@ from envs_jax.quadruped.depth import Camera
 from envs_jax.quadruped.engine import Body, Forces
 from envs_jax.quadruped.frames import CameraState
 from envs_jax.quadruped.kinds import KINDS
-from envs_jax.quadruped.measures import places_of_feet, wrapped
+from envs_jax.quadruped.measures import places_of_feet, rotation_of, wrapped
+from envs_jax.quadruped.randomisation import (
+    RANGES,
+    Drawn,
+    RandomisationParams,
+    between,
+    draw_episode,
+    randomised,
+)
 from envs_jax.quadruped.reward import WEIGHTS, RewardParams
 from envs_jax.quadruped.robot import Robot
 from envs_jax.quadruped.terrain import Terrain
@@ -28,6 +36,7 @@ __all__ = [
     "default_params",
     "disturbed",
     "draw_command",
+    "has_fallen",
     "start",
     "steered",
     "targets",
@@ -35,7 +44,7 @@ __all__ = [
 
 
 @struct.dataclass(kw_only=True)
-class QuadrupedParams(RewardParams):
+class QuadrupedParams(RewardParams, RandomisationParams):
     """All numbers of the world; traced. Ranges are (low, high), drawn uniformly.
 
     Attributes:
@@ -57,18 +66,13 @@ class QuadrupedParams(RewardParams):
         follow_heading: whether the yaw rate asked for is what turns the robot to a heading, drawn
             from all, rather than drawn itself. On courses it always is, to a point 1 m on on the
             middle line.
-        friction: of the ground. added_mass: of the trunk, kg. shift: of the trunk's centre of mass,
-            along each axis, m. strength: factor of the motors' torques and stiffness.
-        delay: of an action, steps of `dt`, drawn per episode: low, and high that is not reached.
-        push_speed: up to which the trunk's horizontal velocity is changed, m/s, along each axis,
-            every `push_steps` control steps.
-        noise: factor of the observation's noise; 0: none.
         spawn_joints: joints start within this of home, rad, the lowest foot just on the ground.
             spawn_speed: the trunk's velocities within this of 0, m/s and rad/s. spawn_radius: x and
             y within this of the start, m.
         fall_tilt: cosine of the trunk's tilt below which a robot has fallen.
         fall_height: height of the trunk above the ground below which it has, m.
-        fall_depth: m below a course's start at which a robot has fallen off it.
+        fall_depth: m below a course's start at which a robot has fallen off it. fall_foot: m below
+            it at which a foot has; infinite: never.
         fall_push: N on a corner of the trunk from which on it has; infinite: never.
         track_for_success: share of the velocity tracking reward that success takes beside not
             falling and getting through.
@@ -91,20 +95,13 @@ class QuadrupedParams(RewardParams):
     command_scale: float = 1.0
     stand_below: float = 0.1
     follow_heading: bool = False
-    friction: tuple[float, float] = (0.5, 1.25)
-    added_mass: tuple[float, float] = (-1.0, 1.0)
-    shift: tuple[float, float] = (-0.03, 0.03)
-    strength: tuple[float, float] = (0.9, 1.1)
-    delay: tuple[int, int] = (0, 1)
-    push_speed: float = 0.5
-    push_steps: int = 400
-    noise: float = 1.0
     spawn_joints: float = 0.2
     spawn_speed: float = 0.3
     spawn_radius: float = 0.3
     fall_tilt: float = 0.5
     fall_height: float = 0.14
     fall_depth: float = 0.6
+    fall_foot: float = float("inf")
     fall_push: float = float("inf")
     track_for_success: float = 0.0
 
@@ -121,7 +118,7 @@ class QuadrupedState(EnvState):
         air_time: [4], s that each foot has been off the ground. touched: bool [4], is it on it.
         origin: [3], where the episode started, m.
         level, column: int32, of the terrain.
-        friction, added_mass, strength: of this episode. shift: [3], m. delay: int32.
+        drawn: what is random about this episode.
         tracked: sum of the velocity tracking reward so far.
         camera: frames; None without depth images.
     """
@@ -138,30 +135,31 @@ class QuadrupedState(EnvState):
     origin: jax.Array
     level: jax.Array
     column: jax.Array
-    friction: jax.Array
-    added_mass: jax.Array
-    strength: jax.Array
-    shift: jax.Array
-    delay: jax.Array
+    drawn: Drawn
     tracked: jax.Array
     camera: CameraState | None
 
 
 # How many uniform numbers an episode's start and a new command take.
-_START, _COMMAND = 33, 4
+_START, _COMMAND = 23, 4
 _HEADING_GAIN, _MOST_YAW = 0.5, 1.0  # legged_gym's, 1/s and rad/s
 _WAYPOINT = 1.0  # m ahead on a course, where extreme-parkour has goals on and between obstacles
 
 
 def default_params(
-    robot: Robot, terrain: Terrain | None, camera: Camera | None, rewards: str
+    robot: Robot,
+    terrain: Terrain | None,
+    camera: Camera | None,
+    rewards: str,
+    randomisation: str,
 ) -> QuadrupedParams:
-    """Parameters with the weights of a public task.
+    """Parameters with the weights of a public task and the ranges of one.
 
     Raises:
         ValueError: for an unknown task.
     """
     check_word("rewards", rewards, tuple(WEIGHTS))
+    check_word("randomisation", randomisation, tuple(RANGES))
     weights: dict[str, Any] = {f"weight_{n}": value for n, value in WEIGHTS[rewards].items()}
     kinds = np.zeros(1, int) if terrain is None else np.asarray(terrain.kinds)
     probabilities = np.bincount(kinds, minlength=len(KINDS)).astype(np.float32)
@@ -171,13 +169,8 @@ def default_params(
         camera=camera,
         group_probabilities=probabilities,
         **weights,
+        **RANGES[randomisation],
     )
-
-
-def between(share: jax.Array, ends: Any, scale: Any = 1.0) -> jax.Array:
-    """A number of a range, whose ends may be pulled to 0 by a factor."""
-    low, high = jnp.asarray(ends[0]) * scale, jnp.asarray(ends[1]) * scale
-    return low + share * (high - low)
 
 
 def course_heading(place: jax.Array, origin: jax.Array) -> jax.Array:
@@ -237,8 +230,13 @@ def steered(
     return command.at[2].set(jnp.where(follows, rate, command[2]))
 
 
-def targets(action: Any, params: QuadrupedParams) -> tuple[jax.Array, jax.Array]:
+def targets(action: Any, home: jax.Array, params: QuadrupedParams) -> tuple[jax.Array, jax.Array]:
     """An action as it is taken, [4, 3], and the joint angles that it steers to, rad.
+
+    Args:
+        action: [12].
+        home: [4, 3], joint angles of the action 0, rad.
+        params: of the world.
 
     Raises:
         ValueError: if it is not 12 numbers.
@@ -250,7 +248,7 @@ def targets(action: Any, params: QuadrupedParams) -> tuple[jax.Array, jax.Array]
     chosen = jnp.clip(action.reshape(4, 3), -limit, limit)
     # A policy that broke down shall not break the world: the joints go home.
     chosen = jnp.where(jnp.isnan(chosen), 0.0, chosen)
-    return chosen, params.robot.home + params.action_scale * chosen
+    return chosen, home + params.action_scale * chosen
 
 
 def start(
@@ -260,8 +258,10 @@ def start(
     column: jax.Array | None = None,
 ) -> QuadrupedState:
     """The start of an episode, on a column of the terrain or on a random one."""
-    shares = jax.random.uniform(key, (_START + _COMMAND,))
-    robot, terrain = params.robot, params.terrain
+    start_key, episode_key = jax.random.split(key)
+    shares = jax.random.uniform(start_key, (_START + _COMMAND,))
+    drawn = draw_episode(episode_key, params)
+    robot, terrain = randomised(params.robot, drawn), params.terrain
     if terrain is None:
         origin, directed = jnp.zeros(3), jnp.bool(False)
         column = level = jnp.int32(0)
@@ -293,17 +293,14 @@ def start(
     )
     lowest = places_of_feet(body, robot)[:, 2].min() - robot.foot_radius
     body = body.replace(position=place.at[2].add(origin[2] - lowest))
-    rest = shares[23:_START]
-    least, most = (jnp.asarray(end) for end in params.delay)
     course = course_heading(place, origin)
     command, heading = draw_command(shares[_START:], yaw, course, directed, params)
-    home = jnp.broadcast_to(jnp.asarray(robot.home), (4, 3))
     return QuadrupedState(
         time=jnp.int32(0),
         body=body,
         forces=Forces(jnp.zeros((4, 3)), jnp.zeros(4), jnp.zeros(4), jnp.zeros((4, 3))),
         action=jnp.zeros((4, 3)),
-        target=home,
+        target=robot.home,
         command=command,
         heading=heading,
         air_time=jnp.zeros(4),
@@ -311,25 +308,9 @@ def start(
         origin=origin,
         level=level,
         column=column,
-        friction=between(rest[0], params.friction),
-        added_mass=between(rest[1], params.added_mass),
-        strength=between(rest[2], params.strength),
-        shift=between(rest[3:6], params.shift),
-        delay=jnp.floor(between(rest[6], (least, most))).astype(jnp.int32),
+        drawn=drawn,
         tracked=jnp.float32(0),
         camera=camera,
-    )
-
-
-def randomised(state: QuadrupedState, params: QuadrupedParams) -> Robot:
-    """The robot of this episode."""
-    robot = params.robot
-    return robot.replace(
-        trunk_mass=robot.trunk_mass + state.added_mass,
-        trunk_com=robot.trunk_com + state.shift,
-        torque_limit=robot.torque_limit * state.strength,
-        stiffness=robot.stiffness * state.strength,
-        ground=robot.ground.replace(friction=state.friction),
     )
 
 
@@ -362,4 +343,35 @@ def disturbed(
         body=body,
         command=jnp.where(renew, drawn, state.command),
         heading=jnp.where(renew, heading, state.heading),
+    )
+
+
+def has_fallen(
+    body: Body,
+    forces: Forces,
+    feet: jax.Array,
+    height: jax.Array,
+    origin: jax.Array,
+    directed: jax.Array,
+    params: QuadrupedParams,
+) -> jax.Array:
+    """Whether an episode has failed, bool; also where a number of the robot's is not finite.
+
+    Args:
+        body: the robot. forces: that act on it.
+        feet: [4, 3], where they are, m.
+        height: of the trunk above the ground, m.
+        origin: [3], where the episode started, m.
+        directed: whether the ground is a course.
+        params: of the world.
+    """
+    off_course = body.position[2] < origin[2] + params.robot.height - params.fall_depth
+    off_course |= (feet[:, 2] < origin[2] - params.fall_foot).any()
+    whole = jnp.concatenate([x.reshape(-1) for x in jax.tree.leaves(body)])
+    return (
+        (rotation_of(body)[2, 2] < params.fall_tilt)
+        | (height < params.fall_height)
+        | (forces.corners > params.fall_push).any()
+        | (directed & off_course)
+        | ~jnp.isfinite(whole).all()
     )

@@ -37,7 +37,7 @@ def _config(
         num_envs=512 if tiny else 4096,
         network=NetworkConfig(
             encoders=FrozenDict({"scan": (64, 32) if tiny else (128, 64, 32)})
-            if params.get("scan", "none") != "none"
+            if "scan" in params
             else FrozenDict(),
             hidden_sizes=(width,),
             activation="elu",

@@ -21,10 +21,10 @@ LAST = 999  # the time from which one step leads to the limit
 
 # Each value of each option with each of every other.
 OPTIONS = [
-    ("flat", "none", None, False, True),
-    ("flat", "none", None, True, False),
-    ("gaps", "none", None, True, True),
-    ("gaps", "none", (6, 9), False, False),
+    ("flat", None, None, False, True),
+    ("flat", None, None, True, False),
+    ("gaps", None, None, True, True),
+    ("gaps", None, (6, 9), False, False),
     ("gaps", "rough", None, False, False),
     ("gaps", "rough", (6, 9), True, True),
     ("gaps", "parkour", None, True, False),
@@ -237,6 +237,19 @@ def test_off_a_course_is_a_fall_and_down_stairs_is_not():
     assert column != column_of(params, "stairs_down")
 
 
+def test_a_foot_in_a_gap_is_a_fall_where_that_counts():
+    params = world().params
+    for kind, counts in (("gaps", True), ("stairs_down", False)):
+        state = world().start(kind, **CALM, level=2)
+        state = with_body(state, angles=[0.0, 0.4, -0.9])  # nearly straight
+        low = np.asarray(state.body.position) - np.array([0.0, 0.0, 0.15])
+        state = with_body(moved(state, 1.6 * counts), position=low + [1.6 * counts, 0.0, 0.0])
+        assert ends(state, level=2, fall_height=-1.0) == (False, False, False)
+        assert ends(state, level=2, fall_height=-1.0, fall_foot=0.4) == (False, False, False)
+        assert ends(state, level=2, fall_height=-1.0, fall_foot=0.15)[0] is counts
+    assert np.isinf(params.fall_foot)
+
+
 def test_a_pushed_trunk_is_a_fall_where_that_counts():
     state = legs_up(world().start("flat", **CALM))
     state = moved(state, z=0.05 - float(world().params.robot.height))
@@ -266,7 +279,7 @@ def test_a_restart_keeps_the_column():
     seen, after = world().restart(keys(1), state, world().changed(level=1))
     np.testing.assert_array_equal(after.column, state.column)
     assert (after.level == 1).all() and (after.time == 0).all()
-    assert (np.asarray(after.friction) != np.asarray(state.friction)).all()
+    assert (np.asarray(after.drawn.friction) != np.asarray(state.drawn.friction)).all()
     np.testing.assert_array_equal(
         after.origin, np.asarray(world().params.terrain.starts)[1, np.asarray(state.column)]
     )

@@ -107,11 +107,11 @@ def test_what_the_critic_alone_knows(one):
     expected = [
         *(2 * VELOCITY),
         *(1, 0, 0, 1),
-        one.friction,
-        one.added_mass / 3,
-        *(10 * one.shift),
-        10 * (one.strength - 1),
-        one.delay / 5,
+        one.drawn.friction,
+        one.drawn.added_mass / 3,
+        *(10 * one.drawn.shift),
+        10 * (one.drawn.strength - 1),
+        one.drawn.delay / 5,
         0.75,
     ]
     np.testing.assert_allclose(known, np.array(expected, np.float32), rtol=1e-5)

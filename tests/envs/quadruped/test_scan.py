@@ -82,10 +82,20 @@ def test_rows_are_robots_alone() -> None:
         np.testing.assert_allclose(row, scan(ground, position, rotation), atol=1e-6)
 
 
+def test_a_grid_of_points_from_a_file() -> None:
+    made = scan_grid({"x": [0.2, 0.4, 1.2], "y": 0.5, "offset": 0.25})
+    assert made == ScanGrid((0.2, 0.4, 1.2), (0.5,), 0.25)
+    assert made.size == 3 and made.reach == pytest.approx(1.3)
+    assert all(scan_grid(name).reach < 1.42 for name in SCAN_GRIDS)
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
         (lambda: scan_grid("parkor"), "scan grid 'parkor'.*nearest is 'parkour'"),
+        (lambda: scan_grid({"x": [0.0], "y": [0.0]}), "scan grid .*expected offset, too"),
+        (lambda: scan_grid({"z": [0.0]}), "scan grid's field 'z': expected one of x, y, offset"),
+        (lambda: scan_grid({"x": [0.0], "y": 0.0, "offset": (0, 1)}), "scan grid's offset"),
         (lambda: ScanGrid((), (0.0,), 0.0), "scan grid's x"),
         (lambda: ScanGrid((0.0,), (0.0, float("nan")), 0.0), "scan grid's y"),
         (lambda: ScanGrid((0.0,), (0.0,), float("inf")), "scan grid's offset"),

@@ -10,7 +10,7 @@ import pytest
 import envs_jax
 from envs_jax.quadruped.kinds import KINDS
 from envs_jax.quadruped.measures import ground_height, places_of_feet, wrapped
-from envs_jax.quadruped.world import draw_command, randomised, start, targets
+from envs_jax.quadruped.world import draw_command, start, targets
 from quadruped_worlds import BATCH, CALM, keys, quickly, world
 
 MANY = 2048
@@ -34,7 +34,13 @@ def starts(seed=0, **changes):
 
 @pytest.fixture(scope="module")
 def many():
-    return starts(delay=(1, 4))
+    return starts(
+        delay=(1, 4),
+        link_mass=(0.8, 1.1),
+        armature=(1.0, 1.05),
+        joint_friction=(0.9, 1.1),
+        joint_offset=(-0.05, 0.03),
+    )
 
 
 def yaw_of(body):
@@ -65,10 +71,14 @@ def is_directed(state):
         ("added_mass", -1.0, 1.0),
         ("strength", 0.9, 1.1),
         ("shift", -0.03, 0.03),
+        ("link_mass", 0.8, 1.1),
+        ("armature", 1.0, 1.05),
+        ("joint_friction", 0.9, 1.1),
+        ("joint_offset", -0.05, 0.03),
     ],
 )
 def test_what_is_random_fills_its_range(many, name, low, high):
-    values = getattr(many[0], name)
+    values = getattr(many[0].drawn, name)
     assert fills(values.reshape(MANY, -1)[:, 0], low, high)
     assert fills(values.reshape(MANY, -1)[:, -1], low, high)
 
@@ -76,20 +86,20 @@ def test_what_is_random_fills_its_range(many, name, low, high):
 def test_what_is_random_is_so_independently(many):
     state = many[0]
     body = state.body
-    columns = [state.friction, state.added_mass, state.strength, *state.shift.T, state.delay]
-    columns += [*body.velocity.T, *body.spin.T, *body.angles.reshape(MANY, 12).T]
+    off_home = body.angles - state.drawn.joint_offset
+    columns = [x for leaf in jax.tree.leaves(state.drawn) for x in leaf.reshape(MANY, -1).T]
+    columns += [*body.velocity.T, *body.spin.T, *off_home.reshape(MANY, 12).T]
     columns += [*(body.position - state.origin)[:, :2].T, state.level, state.column]
     off = np.abs(np.corrcoef(np.stack(columns)) - np.eye(len(columns)))
-    # Columns of one key would be 1; 27 * 26 / 2 of 2048 independent ones stay below 0.1.
+    # Columns of one key would be 1; 55 * 54 / 2 of 2048 independent ones stay below 0.1.
     assert off.max() < 0.1
 
 
 def test_delay_is_a_whole_number_below_its_end(many):
-    assert many[0].delay.dtype == np.int32
-    np.testing.assert_allclose(
-        np.bincount(many[0].delay) / MANY, [0, 1 / 3, 1 / 3, 1 / 3], atol=0.04
-    )
-    assert (starts()[0].delay == 0).all()
+    delay = many[0].drawn.delay
+    assert delay.dtype == np.int32
+    np.testing.assert_allclose(np.bincount(delay) / MANY, [0, 1 / 3, 1 / 3, 1 / 3], atol=0.04)
+    assert (starts()[0].drawn.delay == 0).all()
 
 
 def test_the_trunk_starts_anywhere_near_the_start_of_its_tile(many):
@@ -101,7 +111,8 @@ def test_the_trunk_starts_anywhere_near_the_start_of_its_tile(many):
     off = (state.body.position - state.origin)[:, :2]
     assert fills(off[:, 0], -0.3, 0.3) and fills(off[:, 1], -0.3, 0.3)
     assert fills(state.body.velocity, -0.3, 0.3) and fills(state.body.spin, -0.3, 0.3)
-    assert fills(state.body.angles - np.asarray(world().params.robot.home), -0.2, 0.2)
+    home = np.asarray(world().params.robot.home) + state.drawn.joint_offset
+    assert fills(state.body.angles - home, -0.2, 0.2)
     assert not state.body.speeds.any()
     np.testing.assert_allclose(np.linalg.norm(state.body.quaternion, axis=-1), 1, atol=1e-6)
     yaw, directed = yaw_of(state.body), is_directed(state)
@@ -152,19 +163,6 @@ def test_columns_are_as_likely_as_their_kinds(many):
     met = np.bincount(kinds[column], minlength=len(KINDS)) / MANY
     np.testing.assert_allclose(met, weights / 4, atol=0.03)
     assert len(set(column)) == (kinds == list(KINDS).index("stairs_up")).sum() + 2
-
-
-def test_the_robot_of_an_episode_is_what_was_drawn(many):
-    state = jax.tree.map(lambda x: x[5], many[0])
-    params = world().params
-    robot, usual = randomised(state, params), params.robot
-    np.testing.assert_allclose(robot.trunk_mass, usual.trunk_mass + state.added_mass)
-    np.testing.assert_allclose(robot.trunk_com, usual.trunk_com + state.shift)
-    np.testing.assert_allclose(robot.torque_limit, usual.torque_limit * state.strength, rtol=1e-6)
-    np.testing.assert_allclose(robot.stiffness, usual.stiffness * state.strength, rtol=1e-6)
-    assert robot.ground.friction == state.friction != usual.ground.friction
-    same = jax.tree.map(lambda a, b: np.array_equal(a, b), robot, usual)
-    assert sum(not leaf for leaf in jax.tree.leaves(same)) == 5
 
 
 # Commands.
@@ -242,7 +240,7 @@ def test_a_course_is_asked_for_from_first_to_last():
     """Towards a point on its middle line 1 m ahead, also when a command is new."""
     for steps in (1, 500):
         changes = {**CALM, "command_steps": steps, "spawn_radius": 0.3, "spawn_speed": 1.0}
-        state = world().start("gaps", **changes)
+        state = world().start("gaps", seed=2, **changes)
         for number in range(3):
             off = np.asarray(state.body.position - state.origin)[:, 1]
             assert off.min() < -0.1 and off.max() > 0.1
@@ -291,7 +289,8 @@ def test_an_action_arrives_late():
     state = state.replace(target=home + 0.3 * old.reshape(BATCH, 4, 3))
 
     def after(action, delay):
-        return world().play(state.replace(delay=jnp.full(BATCH, delay)), action, **CALM)[1]
+        drawn = state.drawn.replace(delay=jnp.full(BATCH, delay))
+        return world().play(state.replace(drawn=drawn), action, **CALM)[1]
 
     at_once, never = after(new, 0), after(new, 5)
     jax.tree.map(np.testing.assert_array_equal, never.body, after(old, 0).body)
@@ -308,15 +307,16 @@ def test_an_action_arrives_late():
 def test_an_action_is_a_distance_from_home_within_limits():
     params = world().params.replace(action_scale=0.5, action_limit=2.0)
     action = np.linspace(-3, 3, 12, dtype=np.float32)
-    taken, target = targets(action, params)
+    home = np.asarray(params.robot.home) + 0.1
+    taken, target = targets(action, home, params)
     np.testing.assert_allclose(taken.ravel(), np.clip(action, -2, 2))
-    np.testing.assert_allclose(target - params.robot.home, 0.5 * taken, atol=1e-6)
+    np.testing.assert_allclose(target - home, 0.5 * taken, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(), (11,), (13,), (4, 3), (1, 12)])
 def test_an_action_of_another_size_is_refused_in_one_line(shape):
     with pytest.raises(ValueError, match="action of shape .*: expected \\(12,\\)") as error:
-        targets(np.zeros(shape), world().params)
+        targets(np.zeros(shape), world().params.robot.home, world().params)
     assert "\n" not in str(error.value)
 
 
@@ -351,12 +351,17 @@ def test_a_robot_and_images_can_be_asked_for_by_name():
         ({"ground": "flat", "scan": "rough"}, "ground 'flat' with scan 'rough'.*nothing to see"),
         ({"ground": "flat", "depth": (6, 9)}, "ground 'flat' .*nothing to see"),
         ({"ground": "gaps", "scan": "ruff"}, "scan grid 'ruff'.* nearest is 'rough'"),
+        (
+            {"ground": "gaps", "scan": {"x": [0.0, 1.9], "y": [0.7], "offset": 0.3}},
+            "scan grid reaches 2.02 m from the trunk, outside the map: expected at most 2 m",
+        ),
         ({"ground": "gaps", "depth": (6,)}, r"depth \(6,\): expected height and width in pixels"),
         ({"ground": "gaps", "depth": (0, 9)}, r"depth \(0, 9\): expected height and width"),
         ({"ground": "gaps", "depth": 58}, "depth 58: expected height and width"),
         ({"ground": "gaps", "levels": 0}, "levels 0: expected a whole number of at least 1"),
         ({"ground": "gaps", "cell": 0.3}, "cell 0.3 m: expected more than 0, at most 0.2 m"),
         ({"rewards": "leggedgym"}, "rewards 'leggedgym': .* nearest is 'legged_gym'"),
+        ({"randomisation": "off"}, "randomisation 'off': expected one of own, none, legged_gym"),
         (
             {"promotion": "always"},
             "promotion 'always': expected one of legged_gym, extreme_parkour",
