@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import statistics
 from argparse import Namespace
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ _HELP = """Play episodes of a quadruped, and say how well it follows commands.
   locomotion.py RUN --levels        also who gets through what terrain, level by level
   locomotion.py RUN --mujoco 20     also in MuJoCo, on flat ground
   locomotion.py RUN --forget        with the recurrent state zeroed in every step
+  locomotion.py RUN RUN RUN         each, and their median, lowest and highest
 
 No noise is taken away: the policy meets what it was trained with, pushes included.
 """
@@ -90,7 +93,9 @@ def _assess(run: str, options: Namespace) -> dict[str, Any]:
         whole = int(params.max_steps_in_episode)
         through = walk(env, decide, carry, options.episodes, steps=whole)
         levels = np.shape(params.terrain.starts)[0]
-        result["levels"] = traversal(through, params, levels, options.seed)
+        table = traversal(through, params, levels, options.seed)
+        every = [_mean(list(shares)) for shares in zip(*table.values(), strict=True)]
+        result["levels"] = table | {"all kinds": every}
     if options.mujoco:
         from envs_jax.quadruped.mjcf import walk_in_mujoco
 
@@ -111,22 +116,66 @@ def _assess(run: str, options: Namespace) -> dict[str, Any]:
 def _show(results: dict[str, Any]) -> None:
     for run, result in results.items():
         print(run)
-        names = [name for name in result if name != "levels"]
-        columns = list(result[names[0]])
-        rows = [[name, *(_text(result[name][c]) for c in columns)] for name in names]
-        print_table(["", *columns], rows)
-        if "levels" in result:
-            table = result["levels"]
-            levels = range(len(next(iter(table.values()))))
-            print()
-            print_table(
-                ["gets through", *(f"level {level}" for level in levels)],
-                [[kind, *(_text(share, 2) for share in row)] for kind, row in table.items()],
-            )
+        _print(result, _text)
+    kept = [_layout(result) for result in results.values()]
+    if len(results) > 1 and kept.count(kept[0]) == len(kept):
+        print(f"median of {len(results)} runs [lowest, highest]")
+        _print(_together(*results.values()), _median)
 
 
-def _text(value: float | None, digits: int = 3) -> str:
+def _layout(result: Any) -> Any:
+    """What rows and columns there are."""
+    if isinstance(result, dict):
+        return {name: _layout(values) for name, values in result.items()}
+    return len(result) if isinstance(result, list) else None
+
+
+def _together(*results: Any) -> Any:
+    """Results of one layout as one: each number is a tuple of those of all."""
+    first = results[0]
+    if isinstance(first, dict):
+        return {name: _together(*(result[name] for result in results)) for name in first}
+    if isinstance(first, list):
+        return [_together(*values) for values in zip(*results, strict=True)]
+    return results
+
+
+def _print(result: dict[str, Any], text: Callable[[Any, int], str]) -> None:
+    names = [name for name in result if name != "levels"]
+    columns = list(result[names[0]])
+    rows = [[name, *(text(result[name][c], 3) for c in columns)] for name in names]
+    print_table(["", *columns], rows)
+    if "levels" in result:
+        table = result["levels"]
+        levels = range(len(next(iter(table.values()))))
+        print()
+        print_table(
+            ["gets through", *(f"level {level}" for level in levels), "mean"],
+            [
+                [kind, *(text(share, 2) for share in (*row, _mean(row)))]
+                for kind, row in table.items()
+            ],
+        )
+
+
+def _mean(row: list[Any]) -> Any:
+    """Of what is known; one for each run, where the cells are of several."""
+    if isinstance(row[0], tuple):
+        return tuple(_mean(list(cells)) for cells in zip(*row, strict=True))
+    known = [share for share in row if share is not None]
+    return statistics.fmean(known) if known else None
+
+
+def _text(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _median(values: tuple[float | None, ...], digits: int) -> str:
+    known = [value for value in values if value is not None]
+    if not known:
+        return "-"
+    low, middle, high = (_text(f(known), digits) for f in (min, statistics.median, max))
+    return f"{middle} [{low}, {high}]"
 
 
 if __name__ == "__main__":

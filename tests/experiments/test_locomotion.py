@@ -96,7 +96,7 @@ def test_errors_tracking_and_falls(told: dict[str, Any]) -> None:
 
 def test_a_row_for_each_kind_and_a_number_for_each_level(told: dict[str, Any]) -> None:
     table = told["levels"]
-    assert set(table) == {"stairs_up", "gaps"}
+    assert set(table) == {"stairs_up", "gaps", "all kinds"}
     for row in table.values():
         assert len(row) == 2
         assert all(share is None or share == 0.0 for share in row)  # it cannot walk
@@ -115,8 +115,25 @@ def test_a_table_for_a_person(told: dict[str, Any], capsys: Any) -> None:
     first = out.index("a run")
     assert first < out.index("velocity_error") < out.index("gets through") < out.index("another")
     assert "stairs_up" in out and "level 1" in out and "level 2" not in out
+    assert "median" not in out  # of tables that differ there is none
     assert f"{told['flat or any level']['velocity_error']:.3f}" in out
     assert out.splitlines()[-1].split().count("-") == 4  # what nobody lived to see
+
+
+def test_several_runs_have_a_median(capsys: Any) -> None:
+    def run(error: float | None, shares: list[float | None]) -> dict[str, Any]:
+        return {"flat or any level": {"error": error, "falls": 0.25}, "levels": {"gaps": shares}}
+
+    results = [run(0.5, [1.0, 0.5]), run(0.1, [0.2, None]), run(0.4, [0.6, None])]
+    locomotion._show(dict(zip("abc", results, strict=True)))
+    lines = capsys.readouterr().out.splitlines()
+    together = lines[lines.index("median of 3 runs [lowest, highest]") :]
+    assert "0.400 [0.100, 0.500]  0.250 [0.250, 0.250]" in together[2]
+    cells = ["0.60 [0.20, 1.00]", "0.50 [0.50, 0.50]", "0.60 [0.20, 0.75]"]
+    assert all(cell in together[-1] for cell in cells), together[-1]
+    locomotion._show({"alone": run(None, [None, None])})
+    assert "median" not in (alone := capsys.readouterr().out)
+    assert alone.splitlines()[-1].split() == ["gaps", "-", "-", "-"]
 
 
 @pytest.fixture(scope="module")
