@@ -51,6 +51,9 @@ class Environment(environment.Environment[StateT, ParamsT], Generic[StateT, Para
         space = self.action_space(self.default_params)
         return int(space.n) if action_kind(space) == "discrete" else math.prod(space.shape)
 
+    def check_params(self, params: ParamsT) -> None:
+        """Optional: refuse numbers that the world cannot have, by a ValueError of one line."""
+
     def render(self, state: StateT, params: ParamsT) -> np.ndarray:
         """Optional: draw one (unbatched) state on the host, uint8 ``[H, W, 3]``."""
         raise NotImplementedError

@@ -95,20 +95,17 @@ def make(env_id: str, **overrides: Any) -> tuple[Any, Any]:
     if built:
         env = factory(**built)
     fitting = {name: value for name, value in overrides.items() if name not in arguments}
-    params = env.default_params
-    return env, params.replace(**_changes(env_id, params, fitting))
+    return env, change(env_id, env, env.default_params, fitting)
 
 
-def change(env_id: str, params: Any, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Checked values for some fields of a world's parameters.
+def change(env_id: str, env: Any, params: Any, overrides: Mapping[str, Any]) -> Any:
+    """A world's parameters with some fields changed.
 
     Args:
         env_id: the world's name, for messages.
+        env: the world.
         params: its parameters.
-        overrides: what is wanted instead.
-
-    Returns:
-        `overrides`, as the types that the fields have.
+        overrides: what is wanted instead, which gets the types that the fields have.
 
     Raises:
         ValueError: as `make`, which takes more: what the constructor fixes cannot be changed.
@@ -120,14 +117,15 @@ def change(env_id: str, params: Any, overrides: Mapping[str, Any]) -> dict[str, 
                 f"{env_id} has no parameter {name!r} that can change{_nearest(name, fields)}; "
                 f"it has {', '.join(fields)}"
             )
-    return _changes(env_id, params, overrides)
-
-
-def _changes(env_id: str, params: Any, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: _checked(env_id, name, value, getattr(params, name))
-        for name, value in overrides.items()
-    }
+    changed = params.replace(
+        **{
+            name: _checked(env_id, name, value, getattr(params, name))
+            for name, value in overrides.items()
+        }
+    )
+    if hasattr(env, "check_params"):  # gymnax's have none
+        env.check_params(changed)
+    return changed
 
 
 def _factory(env_id: str) -> Factory:
@@ -156,8 +154,8 @@ def _arguments(factory: Factory) -> dict[str, Any]:
 
 def _checked(env_id: str, name: str, value: Any, default: Any) -> Any:
     """`value` as the type of `default`; a default of None says nothing about its type."""
-    if default is None:
-        return value
+    if default is None or (isinstance(default, str) and isinstance(value, Mapping)):
+        return value  # a mapping says in full what a word stands for
     expected = np.asarray(default)
     if expected.dtype.kind not in _ACCEPTED_KINDS:  # no array but a structure, such as a level
         if isinstance(value, type(default)):

@@ -95,8 +95,7 @@ def _play(player: str, options: Namespace) -> tuple[Any, Any]:
     arguments = {name: changes.pop(name) for name in _ARGUMENTS if name in changes}
     try:
         env = Platformer(course, **arguments)
-        params = env.default_params
-        params = params.replace(**change(_WORLD, params, changes))
+        params = change(_WORLD, env, env.default_params, changes)
     except ValueError as error:
         raise UserError(str(error)) from None
 

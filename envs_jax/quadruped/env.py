@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import jax
 import jax.numpy as jnp
@@ -12,12 +12,20 @@ import numpy as np
 
 from envs_jax import spaces
 from envs_jax.base import Environment
+from envs_jax.quadruped.checks import check_params
 from envs_jax.quadruped.depth import Camera
 from envs_jax.quadruped.engine import simulate
-from envs_jax.quadruped.frames import CameraState, camera_of, look, seen, start_camera
+from envs_jax.quadruped.frames import CameraState, camera_of, image_size, look, seen, start_camera
 from envs_jax.quadruped.heights import HeightMap
 from envs_jax.quadruped.kinds import KINDS
-from envs_jax.quadruped.measures import feet_of, ground_height, on_edge, rotation_of, wrapped
+from envs_jax.quadruped.measures import (
+    feet_of,
+    ground_height,
+    on_edge,
+    rotation_of,
+    wrapped,
+    yaw_of,
+)
 from envs_jax.quadruped.observation import (
     PRIVILEGED_SIZE,
     PROPRIOCEPTION_SIZE,
@@ -58,7 +66,7 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
     :mod:`~envs_jax.quadruped.reward`. An episode ends when the robot has fallen; at the time limit,
     or at the end of a course, it is truncated. ``info["success"]``: it did not fall, and got
     through if there is a terrain. ``info["metrics"]``: each term's share of the reward, per second,
-    errors, speeds, and the level.
+    errors, and the level.
 
     Observations are a dict with ``proprioception`` (see
     :func:`~envs_jax.quadruped.observation.proprioception`) and, as wanted, ``scan``, ``depth``
@@ -68,11 +76,13 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
     (:meth:`restart_env`); levels are stages of a curriculum (:meth:`stage_move`).
 
     Args:
-        robot: name of one of :data:`~envs_jax.quadruped.robot.ROBOTS`.
+        robot: name of one of :data:`~envs_jax.quadruped.robot.ROBOTS`, or arguments of
+            :func:`~envs_jax.quadruped.robot.make_robot`: ``{"name": "a1", "trunk_mass": 6}``.
         ground: "flat", or kinds of terrain joined by "+", see
             :func:`~envs_jax.quadruped.terrain.kinds_of`.
         levels: rows of the terrain, easiest first. cell: of its grid, m. terrain_seed: it is made
-            with. roughness: factor of the courses' random unevenness.
+            with. roughness: factor of random unevenness, of
+            courses and of "rough_slope".
         rewards: whose weights: "legged_gym", "extreme_parkour" or "playground". randomisation:
             whose ranges and noise: these, "own" or "none", see
             :data:`~envs_jax.quadruped.randomisation.RANGES`.
@@ -94,7 +104,7 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
 
     def __init__(
         self,
-        robot: str = "go1",
+        robot: str | Mapping[str, Any] = "go1",
         ground: str = "flat",
         levels: int = 10,
         cell: float = 0.05,
@@ -112,14 +122,14 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         renderer: str = "own",
     ) -> None:
         super().__init__()
-        self._robot = make_robot(robot)
+        self._robot = make_robot(**{"name": robot} if isinstance(robot, str) else robot)
         kinds = kinds_of(ground)
         if not kinds and (scan or depth):
             raise ValueError(
                 f"ground 'flat' with scan {scan!r} and depth {depth}: there is nothing to see; "
                 f"expected ground {', '.join(GROUNDS)} or kinds of terrain"
             )
-        check_word("promotion", promotion, ("legged_gym", "extreme_parkour"))
+        check_word("promotion", promotion, get_args(Rule))
         self._make_terrain = functools.partial(
             make_terrain,
             {kind: COLUMNS[kind] for kind in kinds},
@@ -135,18 +145,15 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
                 f"scan grid reaches {self._grid.reach:.3g} m from the trunk, outside the map: "
                 f"expected at most {BORDER:g} m, its border around the tiles"
             )
-        if depth is not None and (np.shape(depth) != (2,) or min(depth) < 1):
-            raise ValueError(f"depth {depth}: expected height and width in pixels, or None")
-        self._depth = tuple(int(size) for size in depth or ())
+        self._depth = () if depth is None else image_size(depth)
         if camera and not depth:
-            raise ValueError(f"camera {dict(camera)} without depth images; expected a depth")
+            raise ValueError(f"camera {camera} without depth images; expected a depth")
         self._make_camera, self._frames = camera_of(camera or {})
-        self._rewards, self._randomisation = rewards, randomisation
-        self._promotion: Rule = promotion
+        self._task, self._promotion = (rewards, randomisation), promotion
         self._velocity, self._privileged = velocity, privileged
         check_word("renderer", renderer, ("own", "mujoco"))
         self._whole_body, self._renderer = whole_body, renderer
-        default_params(self._robot, None, None, rewards, randomisation)  # refuses unknown names
+        default_params(self._robot, None, None, *self._task)  # refuses unknown names
 
     @property
     def name(self) -> str:
@@ -163,7 +170,11 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         """The robot's and the task's; the terrain is made when first asked for."""
         terrain = self._make_terrain() if self._has_terrain else None
         camera = self._make_camera() if self._depth else None
-        return default_params(self._robot, terrain, camera, self._rewards, self._randomisation)
+        return default_params(self._robot, terrain, camera, *self._task)
+
+    def check_params(self, params: QuadrupedParams) -> None:
+        """See :func:`~envs_jax.quadruped.checks.check_params`."""
+        check_params(params, self._has_terrain, SUBSTEPS)
 
     def reset_env(self, key: jax.Array, params: QuadrupedParams) -> tuple[Any, QuadrupedState]:
         """An episode on a random column."""
@@ -213,7 +224,7 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
             whole_body=self._whole_body,
         )
         rotation = rotation_of(body)
-        yaw = jnp.arctan2(rotation[1, 0], rotation[0, 0])
+        yaw = yaw_of(rotation)
         directed = self._directed(state, params)
         heading = jnp.where(directed, course_heading(body.position, state.origin), state.heading)
         command = steered(state.command, heading - yaw, directed, params)
@@ -221,6 +232,8 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         air_time = state.air_time + control
         height = body.position[2] - ground_height(ground, body.position)
         feet, feet_speed = feet_of(state.body, body, robot, control)
+        feet_height = feet[:, 2] - robot.foot_radius - ground_height(ground, feet.T)
+        swing_peak = jnp.maximum(state.swing_peak, feet_height)
         fell = has_fallen(body, forces, feet, height, state.origin, directed, params)
         terms = reward_terms(
             Step(
@@ -234,11 +247,12 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
                 velocity=rotation.T @ body.velocity,
                 gravity=-rotation[2],
                 height=height,
-                feet_height=feet[:, 2] - robot.foot_radius - ground_height(ground, feet.T),
+                feet_height=feet_height,
                 feet_speed=feet_speed,
                 touches=touches,
                 touched=state.touched,
                 air_time=air_time,
+                swing_peak=swing_peak,
                 on_edge=on_edge(ground, feet),
                 action=chosen,
                 last_action=state.action,
@@ -262,6 +276,7 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
             command=command,
             heading=heading,
             air_time=jnp.where(touches, 0.0, air_time),
+            swing_peak=jnp.where(touches, 0.0, swing_peak),
             touched=touches,
             tracked=state.tracked + terms["track_velocity"],
         )
@@ -305,7 +320,7 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         if self._grid is not None:
             noise = params.noise * params.noise_scan
             parts["scan"] = scan(
-                cast(HeightMap, ground), position, rotation, self._grid, noise=noise, draws=scan_key
+                cast(HeightMap, ground), position, rotation, self._grid, noise=noise, key=scan_key
             )
         if self._depth:
             frames = cast(CameraState, state.camera)
@@ -313,7 +328,7 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         if self._privileged:
             known = [privileged(state, velocity, params)]
             if self._grid is None and ground is not None:
-                known.append(scan(ground, position, rotation, "rough"))
+                known.append(scan(ground, position, rotation, scan_grid("rough")))
             parts[spaces.PRIVILEGED] = jnp.concatenate(known)
         return parts
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 from envs_jax.quadruped.depth import (
@@ -25,7 +26,7 @@ from envs_jax.quadruped.depth import (
 from envs_jax.quadruped.heights import HeightMap
 from envs_jax.words import check_word
 
-__all__ = ["CameraState", "camera_of", "look", "render_due", "seen", "start_camera"]
+__all__ = ["CameraState", "camera_of", "image_size", "look", "render_due", "seen", "start_camera"]
 
 # Due rows are rendered so many at a time: this share of all of them, as fewer passes suit a GPU,
 # but no fewer than fill a CPU's vectors. What is rendered in vain is less than one lot.
@@ -56,18 +57,41 @@ def camera_of(options: Mapping[str, Any]) -> tuple[Callable[[], Camera], int]:
         What makes it, and how many frames it has to keep for its delay.
 
     Raises:
-        ValueError: for an unknown name.
+        ValueError: for an unknown name, or a value that cannot be.
     """
+    if not isinstance(options, Mapping):
+        raise ValueError(f"camera {options!r}: expected its numbers by name")
     noise = [field.name for field in dataclasses.fields(DepthNoise)]
     usual = {name: p.default for name, p in inspect.signature(make_camera).parameters.items()}
-    for name in options:
+    for name, value in options.items():
         check_word("camera", name, [known for known in (*usual, *noise) if known != "noise"])
+        numbers = np.asarray(value)
+        if numbers.dtype.kind not in "iuf":
+            raise ValueError(f"camera's {name} {value!r}: expected numbers")
+        if name in ("period", "delay") and not (numbers == np.floor(numbers)).all():
+            raise ValueError(f"camera's {name} {value!r}: expected a whole number of control steps")
+        if name in noise and not ((numbers >= 0) & (numbers <= 1)).all():
+            raise ValueError(f"camera's {name} {value!r}: expected a number from 0 to 1")
     given = usual | {name: value for name, value in options.items() if name not in noise}
     wrong = {name: value for name, value in options.items() if name in noise}
     if wrong:
         given["noise"] = DepthNoise(**wrong)
     kept = 1 + math.ceil(given["delay"] / max(given["period"], 1))
-    return functools.partial(make_camera, **given), kept
+    return functools.partial(make_camera, **given), int(kept)
+
+
+def image_size(size: Any) -> tuple[int, int]:
+    """Height and width of images.
+
+    Raises:
+        ValueError: they are not two whole numbers above 0.
+    """
+    pixels = np.asarray(size)
+    is_whole = pixels.dtype.kind in "iuf" and bool((pixels == np.floor(pixels)).all())
+    if not (is_whole and pixels.shape == (2,) and pixels.min() >= 1):
+        raise ValueError(f"depth {size}: expected height and width in pixels, or None")
+    height, width = map(int, pixels)
+    return height, width
 
 
 def start_camera(height: int = 58, width: int = 87, kept: int = 2) -> CameraState:

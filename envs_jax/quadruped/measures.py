@@ -10,7 +10,15 @@ from envs_jax.quadruped.heights import HeightMap, height_at
 from envs_jax.quadruped.robot import Robot
 from envs_jax.quadruped.timestep import Body
 
-__all__ = ["feet_of", "ground_height", "on_edge", "places_of_feet", "rotation_of", "wrapped"]
+__all__ = [
+    "feet_of",
+    "ground_height",
+    "on_edge",
+    "places_of_feet",
+    "rotation_of",
+    "wrapped",
+    "yaw_of",
+]
 
 _EDGE = 0.05  # m around a foot, and m that the ground falls away within it, for an edge
 
@@ -19,6 +27,11 @@ def rotation_of(body: Body) -> jax.Array:
     """From the trunk's axes to the world's, [3, 3]."""
     rows = dynamics.rotation_of(tuple(body.quaternion))
     return jnp.stack([jnp.stack([jnp.asarray(x) for x in row]) for row in rows])
+
+
+def yaw_of(rotation: jax.Array) -> jax.Array:
+    """Where the trunk's forward axis points, rad, of :func:`rotation_of`."""
+    return jnp.arctan2(rotation[1, 0], rotation[0, 0])
 
 
 def feet_of(before: Body, body: Body, robot: Robot, control: Any) -> tuple[jax.Array, jax.Array]:

@@ -15,10 +15,11 @@ import numpy as np
 from envs_jax.quadruped.assessment import MEASURES, Walks
 from envs_jax.quadruped.env import SUBSTEPS, Quadruped
 from envs_jax.quadruped.heights import HeightMap
+from envs_jax.quadruped.measures import rotation_of, yaw_of
 from envs_jax.quadruped.randomisation import RANGES
 from envs_jax.quadruped.robot import Robot, corners
 from envs_jax.quadruped.timestep import Body
-from envs_jax.quadruped.world import QuadrupedParams
+from envs_jax.quadruped.world import QuadrupedParams, QuadrupedState, steered, targets
 
 __all__ = ["body_of", "model_of", "place", "walk_in_mujoco", "xml_of"]
 
@@ -149,21 +150,26 @@ def walk_in_mujoco(
     model = model_of(params.robot, dt=float(params.dt), whole_body=False)
     observe = jax.jit(lambda state: env.get_obs(state, params))
     start = jax.jit(lambda key: env.reset_env(key, params)[1])
+
+    @jax.jit
+    def steer(state: QuadrupedState) -> QuadrupedState:
+        turn = state.heading - yaw_of(rotation_of(state.body))
+        return state.replace(command=steered(state.command, turn, jnp.bool(False), params))
+
     sums = {name: np.zeros(episodes, np.float32) for name in MEASURES}
     fell, count = np.zeros(episodes, bool), np.zeros(episodes, np.int32)
     for episode in range(episodes):
         state = start(jax.random.key(seed + episode))
-        command = np.asarray(state.command)
         data = place(model, state.body.replace(position=np.array([0, 0, params.robot.height])))
         memory = carry
         for number in range(steps):
-            state = state.replace(body=jax.tree.map(jnp.float32, body_of(data)))
+            state = steer(state.replace(body=jax.tree.map(jnp.float32, body_of(data))))
+            command = np.asarray(state.command)
             seen = jax.tree.map(lambda x: x[None], observe(state))
             memory, action = act(memory, seen, jnp.array([number == 0]))
-            limit = params.action_limit
-            action = jnp.clip(action[0].reshape(4, 3), -limit, limit)
-            state = state.replace(action=action)
-            data.ctrl[:] = np.ravel(params.robot.home + params.action_scale * action)
+            taken, target = targets(action[0], params.robot.home, params)
+            state = state.replace(action=taken)
+            data.ctrl[:] = np.ravel(target)
             mujoco.mj_step(model, data, SUBSTEPS)
             count[episode] = number + 1
             rotation = data.xmat[1].reshape(3, 3)

@@ -31,7 +31,8 @@ class RandomisationParams(EnvParams):
         link_mass: factor of mass and inertia, for each link of the legs.
         armature, joint_friction: factors of those of all joints.
         joint_offset: by which each joint is off what the robot takes it to be, rad.
-        delay: of an action, steps of the physics: low, and high that is not reached.
+        delay: of an action, steps of the physics up to a whole control step: low, and high that is
+            not reached.
         push_speed: up to which the trunk's horizontal velocity is changed, m/s, along each axis,
             every `push_steps` control steps.
         noise: factor of the observation's noise, which is uniform within +-`noise_spin` rad/s,
@@ -63,6 +64,11 @@ _NONE: dict[str, Any] = {
     "added_mass": (0.0, 0.0),
     "shift": (0.0, 0.0),
     "strength": (1.0, 1.0),
+    "link_mass": (1.0, 1.0),
+    "armature": (1.0, 1.0),
+    "joint_friction": (1.0, 1.0),
+    "joint_offset": (0.0, 0.0),
+    "delay": (0, 1),
     "push_speed": 0.0,
 }
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from envs_jax.quadruped.engine import Body, Forces
     from envs_jax.quadruped.robot import Robot
 
-__all__ = ["WEIGHTS", "RewardParams", "Step", "reward_terms", "total_reward"]
+__all__ = ["TARGETS", "WEIGHTS", "RewardParams", "Step", "reward_terms", "total_reward"]
 
 
 @struct.dataclass(kw_only=True)
@@ -28,8 +28,9 @@ class RewardParams(EnvParams):
 
     Attributes:
         tracking_width: sigma of the tracking terms, (m/s)^2 and (rad/s)^2.
-        air_time_target: s that a foot should be off the ground between two steps.
-        clearance_target: m that a swinging foot should be above the ground.
+        air_time_target: s that a foot should be off the ground between two steps; legged_gym's
+            0.5 s is for a larger robot.
+        clearance_target: m that a swinging foot should be above the ground, and be lifted to.
         soft_limit: share of the joints' range beyond which `weight_joint_limit` counts.
         only_positive: whether a negative sum counts as 0.
     """
@@ -43,6 +44,7 @@ class RewardParams(EnvParams):
     weight_orientation: float = 0.0
     weight_height: float = 0.0
     weight_torque: float = 0.0
+    weight_effort: float = 0.0
     weight_torque_rate: float = 0.0
     weight_energy: float = 0.0
     weight_acceleration: float = 0.0
@@ -58,10 +60,11 @@ class RewardParams(EnvParams):
     weight_edge: float = 0.0
     weight_air_time: float = 0.0
     weight_clearance: float = 0.0
+    weight_step_height: float = 0.0
     weight_slip: float = 0.0
     weight_termination: float = 0.0
     tracking_width: float = 0.25
-    air_time_target: float = 0.5
+    air_time_target: float = 0.25
     clearance_target: float = 0.1
     soft_limit: float = 0.9
     only_positive: bool = True
@@ -108,16 +111,21 @@ WEIGHTS: dict[str, dict[str, float]] = {
         "pose": 0.5,
         "termination": -1.0,
         "stand_still": -1.0,
-        "torque": -2e-4,
+        "effort": -2e-4,
         "action_rate": -0.01,
         "energy": -1e-3,
         "clearance": -2.0,
+        "step_height": -0.2,
         "slip": -0.1,
         "air_time": 0.1,
     },
 }
-"""The weights of each public task, by term; the others are 0. Of Playground's terms only those that
-there are here too (it has one for how high a foot was lifted beside them)."""
+"""The weights of each public task, by term; the others are 0."""
+
+TARGETS: dict[str, dict[str, float]] = {"playground": {"air_time_target": 0.1, "soft_limit": 0.95}}
+"""What else is a task's own. Playground's soft limits are that share of each limit, ours of the
+range around its middle; two of its terms take velocities in the world's frame, ours all take the
+trunk's."""
 
 
 class Step(NamedTuple):
@@ -135,7 +143,8 @@ class Step(NamedTuple):
         feet_height: [4], of the soles above the ground, m.
         feet_speed: [4], along the ground, m/s.
         touches, touched: bool [4], feet on the ground now and before.
-        air_time: [4], s that each foot was off the ground when this step ended.
+        air_time: [4], s that each foot was off the ground when this step ended. swing_peak: [4],
+            m, how high its sole was above the ground in that time at most.
         on_edge: bool [4], whether a foot stands where the ground falls away.
         action, last_action: [4, 3].
         last_torques: [4, 3], N m.
@@ -159,6 +168,7 @@ class Step(NamedTuple):
     touches: jax.Array
     touched: jax.Array
     air_time: jax.Array
+    swing_peak: jax.Array
     on_edge: jax.Array
     action: jax.Array
     last_action: jax.Array
@@ -182,21 +192,25 @@ def reward_terms(step: Step, params: RewardParams) -> dict[str, jax.Array]:
       ``orientation``: ``|gravity_xy|^2`` (not on courses), ``height``: squared difference from
       the robot's standing height
     * ``torque``, ``torque_rate`` (of the change), ``acceleration`` (of the joints): sums of
-      squares; ``energy``: sum of ``|torque * speed|``; ``action_rate``: ``|change|^2``, and
-      ``action_change``: ``|change|``
+      squares; ``effort``: root of the torques' sum of squares and sum of their sizes; ``energy``:
+      sum of ``|torque * speed|``; ``action_rate``: ``|change|^2``, and ``action_change``:
+      ``|change|``
     * ``joint_limit``: rad beyond the soft limits; ``joint_error``, ``hip_error``: squared distance
       from the home pose, of all joints and of the abduction joints; ``pose``:
-      ``exp(-|q - home|^2)``; ``stand_still``: ``|q - home|_1`` while the command is 0
+      ``exp(-|q - home|^2)``, where knees count a tenth; ``stand_still``: ``|q - home|_1`` while
+      the whole command is 0
     * ``collision``: number of knees and trunk corners that push with more than 1 N;
       ``stumble``: whether a foot meets a wall (its force four times as much across as up);
       ``edge``: number of feet at an edge (courses only, from level 4 on)
-    * ``air_time``: at each foot's landing, its time in the air less the target, while the command
-      is not 0; ``clearance``: ``|height - target| * sqrt(speed)`` and ``slip``: squared speed while
-      it touches, of the feet
+    * ``air_time``: at each foot's landing, its time in the air less the target, while a velocity is
+      asked for; ``step_height``: then, ``(swing_peak / target - 1)^2``; ``clearance``: ``|height -
+      target| * sqrt(speed)`` and ``slip``: squared speed while it touches, of the feet; slip and
+      step height while the command is not 0
     * ``termination``: whether the robot fell
     """
     body, forces, robot, command = step.body, step.forces, step.robot, step.command
-    moves = (jnp.linalg.norm(command[:2]) > 0.1).astype(jnp.float32)
+    moves = (jnp.linalg.norm(command[:2]) > 0.1).astype(jnp.float32)  # legged_gym's
+    acts = (jnp.linalg.norm(command) > 0.01).astype(jnp.float32)  # Playground's
     error = jnp.sum((step.velocity[:2] - command[:2]) ** 2)
     yaw_error = (body.spin[2] - command[2]) ** 2
     asked = jnp.linalg.norm(command[:2])
@@ -226,6 +240,7 @@ def reward_terms(step: Step, params: RewardParams) -> dict[str, jax.Array]:
         "height": (step.height - robot.height) ** 2,
         "torque": jnp.sum(forces.torques**2),
         "torque_rate": jnp.sum((forces.torques - step.last_torques) ** 2),
+        "effort": jnp.linalg.norm(forces.torques) + jnp.sum(jnp.abs(forces.torques)),
         "energy": jnp.sum(jnp.abs(forces.torques * body.speeds)),
         "acceleration": jnp.sum(faster**2),
         "action_rate": change**2,
@@ -233,8 +248,8 @@ def reward_terms(step: Step, params: RewardParams) -> dict[str, jax.Array]:
         "joint_limit": jnp.sum(jnp.maximum(beyond, 0.0)),
         "joint_error": jnp.sum(off_home**2),
         "hip_error": jnp.sum(off_home[:, 0] ** 2),
-        "pose": jnp.exp(-jnp.sum(off_home**2)),
-        "stand_still": jnp.sum(jnp.abs(off_home)) * (1 - moves),
+        "pose": jnp.exp(-jnp.sum(off_home**2 * jnp.array([1.0, 1.0, 0.1]))),
+        "stand_still": jnp.sum(jnp.abs(off_home)) * (1 - acts),
         "collision": jnp.sum(pushes > 1.0).astype(jnp.float32),
         "stumble": jnp.any(across > 4 * jnp.abs(forces.feet[:, 2])).astype(jnp.float32),
         "edge": jnp.sum(step.on_edge & step.touches) * course * (step.level > _EDGES_COUNT_ABOVE),
@@ -242,7 +257,8 @@ def reward_terms(step: Step, params: RewardParams) -> dict[str, jax.Array]:
         "clearance": jnp.sum(
             jnp.abs(step.feet_height - params.clearance_target) * jnp.sqrt(step.feet_speed)
         ),
-        "slip": jnp.sum(step.touches * step.feet_speed**2),
+        "step_height": jnp.sum(lands * (step.swing_peak / params.clearance_target - 1) ** 2) * acts,
+        "slip": jnp.sum(step.touches * step.feet_speed**2) * acts,
         "termination": step.fell.astype(jnp.float32),
     }
 

@@ -69,16 +69,19 @@ def scan_grid(grid: str | Mapping[str, Any]) -> ScanGrid:
     Raises:
         ValueError: there is none of that name, or a field is missing, unknown or impossible.
     """
-    if isinstance(grid, str):
+    if not isinstance(grid, Mapping):
         check_word("scan grid", grid, SCAN_GRIDS)
         return SCAN_GRIDS[grid]
     fields = [field.name for field in dataclasses.fields(ScanGrid)]
     for name in grid:
         check_word("scan grid's field", name, fields)
-    missing = [name for name in fields if name not in grid]
-    if missing:
-        raise ValueError(f"scan grid {dict(grid)}: expected {', '.join(missing)}, too")
-    x, y, offset = (tuple(np.ravel(grid[name]).tolist()) for name in fields)
+    axes = []
+    for name in fields:
+        try:
+            axes.append(tuple(np.ravel(np.asarray(grid.get(name, ()), float)).tolist()))
+        except (TypeError, ValueError):
+            raise ValueError(f"scan grid's {name} {grid[name]!r}: expected numbers") from None
+    x, y, offset = axes
     if len(offset) != 1:
         raise ValueError(f"scan grid's offset {offset}: expected one number")
     return ScanGrid(x, y, *offset)
@@ -88,43 +91,34 @@ def scan(
     ground: HeightMap,
     position: jax.Array,
     rotation: jax.Array,
-    grid: ScanGrid | str = "parkour",
+    grid: ScanGrid,
     *,
-    offset: jax.Array | float | None = None,
-    scale: jax.Array | float = 1.0,
-    noise: jax.Array | float = 0.1,
-    draws: jax.Array | None = None,
+    noise: jax.Array | float = 0.0,
+    key: jax.Array | None = None,
 ) -> jax.Array:
-    """How far the ground is below a robot, ``scale * (clip(z - offset - h, -1, 1) + noise)``.
+    """How far the ground is below a robot, ``clip(z - offset - h, -1, 1) + noise``.
 
     Beyond the map's edge the ground is as high as at it.
 
-    Source: `_get_heights` of legged_gym and extreme-parkour. legged_gym scales by 5.
+    Source: `_get_heights` of legged_gym, which scales by 5, and extreme-parkour.
 
     Args:
         ground: the map.
         position: float32 ``[3]``, of the trunk's origin, m.
         rotation: float32 ``[3, 3]``, from the trunk's axes to the world's. Of it the heading of
             the forward axis alone matters; it must not point straight up or down.
-        grid: the points, or the name of one of `SCAN_GRIDS`.
-        offset: m; the grid's own unless given.
-        scale: of the result.
-        noise: each point is off by a uniform number up to this, m, if there are `draws`.
-        draws: float32 ``[grid.size]``, uniform in [0, 1); or a key to draw them from.
+        grid: the points.
+        noise: each point is off by a uniform number up to this, m, if there is a `key`.
+        key: of the noise.
 
     Returns:
         float32 ``[grid.size]``, point ``(x[i], y[j])`` at ``i * len(grid.y) + j``.
-
-    Raises:
-        ValueError: there is no grid of that name.
     """
-    grid = scan_grid(grid) if isinstance(grid, str) else grid
     height = scan_points(ground, position, rotation, grid)[2]
-    offset = grid.offset if offset is None else offset
-    below = jnp.clip(position[2] - offset - height, -1.0, 1.0)
-    if draws is not None:
-        below += noise * (2.0 * _uniform(draws, grid.size) - 1.0)
-    return scale * below
+    below = jnp.clip(position[2] - grid.offset - height, -1.0, 1.0)
+    if key is not None:
+        below += noise * (2.0 * jax.random.uniform(key, (grid.size,)) - 1.0)
+    return below
 
 
 def scan_points(
@@ -137,9 +131,3 @@ def scan_points(
     x = position[0] + forward[0] * ahead - forward[1] * left
     y = position[1] + forward[1] * ahead + forward[0] * left
     return x, y, height_at(ground, x, y)
-
-
-def _uniform(draws: jax.Array, size: int) -> jax.Array:
-    if jnp.issubdtype(draws.dtype, jnp.floating):
-        return draws
-    return jax.random.uniform(draws, (size,))

@@ -23,7 +23,7 @@ from envs_jax.quadruped.randomisation import (
     draw_episode,
     randomised,
 )
-from envs_jax.quadruped.reward import WEIGHTS, RewardParams
+from envs_jax.quadruped.reward import TARGETS, WEIGHTS, RewardParams
 from envs_jax.quadruped.robot import Robot
 from envs_jax.quadruped.terrain import Terrain
 from envs_jax.stages import draw
@@ -61,7 +61,8 @@ class QuadrupedParams(RewardParams, RandomisationParams):
         command_x, command_y: of the velocity asked for, m/s; command_yaw: of the yaw rate, rad/s.
         course_speed: of the forward velocity asked for on courses, m/s.
         command_steps: control steps after which a new command is drawn.
-        command_scale: share of these ranges that is in use, for curricula.
+        command_scale: share of these ranges that is in use, for curricula; not of a yaw rate that
+            turns to a heading.
         stand_below: velocities asked for that are slower than this are 0, m/s.
         follow_heading: whether the yaw rate asked for is what turns the robot to a heading, drawn
             from all, rather than drawn itself. On courses it always is, to a point 1 m on on the
@@ -115,7 +116,8 @@ class QuadrupedState(EnvState):
         body: the robot. forces: that acted on it last.
         action, target: [4, 3], of the last control step.
         command: [3], see :class:`~envs_jax.quadruped.reward.Step`. heading: rad, where it points.
-        air_time: [4], s that each foot has been off the ground. touched: bool [4], is it on it.
+        air_time: [4], s that each foot has been off the ground. swing_peak: [4], m, how high its
+            sole has been in that time. touched: bool [4], is it on it.
         origin: [3], where the episode started, m.
         level, column: int32, of the terrain.
         drawn: what is random about this episode.
@@ -131,6 +133,7 @@ class QuadrupedState(EnvState):
     command: jax.Array
     heading: jax.Array
     air_time: jax.Array
+    swing_peak: jax.Array
     touched: jax.Array
     origin: jax.Array
     level: jax.Array
@@ -160,7 +163,8 @@ def default_params(
     """
     check_word("rewards", rewards, tuple(WEIGHTS))
     check_word("randomisation", randomisation, tuple(RANGES))
-    weights: dict[str, Any] = {f"weight_{n}": value for n, value in WEIGHTS[rewards].items()}
+    task: dict[str, Any] = {f"weight_{n}": value for n, value in WEIGHTS[rewards].items()}
+    task |= TARGETS.get(rewards, {}) | RANGES[randomisation]
     kinds = np.zeros(1, int) if terrain is None else np.asarray(terrain.kinds)
     probabilities = np.bincount(kinds, minlength=len(KINDS)).astype(np.float32)
     return QuadrupedParams(
@@ -168,8 +172,7 @@ def default_params(
         terrain=terrain,
         camera=camera,
         group_probabilities=probabilities,
-        **weights,
-        **RANGES[randomisation],
+        **task,
     )
 
 
@@ -207,7 +210,7 @@ def draw_command(
         [between(shares[0], params.command_x, scale), between(shares[1], params.command_y, scale)]
     )
     planar = jnp.where(jnp.linalg.norm(planar) < params.stand_below, 0.0, planar)
-    ahead = jnp.stack([between(shares[0], params.course_speed), jnp.float32(0)])
+    ahead = jnp.stack([between(shares[0], params.course_speed, scale), jnp.float32(0)])
     rate = between(shares[2], params.command_yaw, scale)
     command = jnp.append(jnp.where(directed, ahead, planar), rate)
     heading = jnp.where(directed, course, jnp.pi * (2 * shares[3] - 1))
@@ -304,6 +307,7 @@ def start(
         command=command,
         heading=heading,
         air_time=jnp.zeros(4),
+        swing_peak=jnp.zeros(4),
         touched=jnp.ones(4, bool),
         origin=origin,
         level=level,

@@ -104,9 +104,9 @@ class FrozenDict(dict[K, V]):
 
 
 # What a world's parameter can be: a number, a word, numbers of each agent (group, ...), or named
-# numbers of a part of the world.
+# numbers and words of a part of the world.
 _Numbers = tuple[float | tuple[float, ...], ...]
-Value = bool | int | float | str | _Numbers | FrozenDict[str, bool | int | float | _Numbers]
+Value = bool | int | float | str | _Numbers | FrozenDict[str, bool | int | float | str | _Numbers]
 
 
 _OPTIONS = ConfigDict(

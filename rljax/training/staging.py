@@ -39,10 +39,12 @@ def staged(
     stages = []
     own_words = getattr(world, "stage_params", dict)
     for each in config.stages:
+        own = own_words(each.params)
         try:
-            changes = change(name, params, own_words(each.params))
+            changed = change(name, world, params, own)
         except ValueError as error:
             raise UserError(f"curriculum stage {each.name!r}: {error}") from None
+        changes = {field: getattr(changed, field) for field in own}
         if config.stratify and hasattr(params, GROUPS):
             weights = np.asarray(changes.get(GROUPS, getattr(params, GROUPS)), np.float32)
             _check_weights(each.name, weights)

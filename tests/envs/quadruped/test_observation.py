@@ -119,7 +119,7 @@ def test_what_the_critic_alone_knows(one):
 
 def clean_scan(state, grid):
     ground = world().params.terrain.ground
-    one = lambda body: scan(ground, body.position, rotation_of(body), grid)
+    one = lambda body: scan(ground, body.position, rotation_of(body), scan_grid(grid))
     return np.asarray(jax.vmap(one)(state.body))
 
 

@@ -60,6 +60,7 @@ def a_step(seed: int, **changes) -> Step:
         touches=np.array([True, True, False, True]),
         touched=np.array([False, True, False, False]),
         air_time=rng.uniform(0.0, 1.0, 4),
+        swing_peak=rng.uniform(0.0, 0.2, 4),
         on_edge=np.array([True, True, True, False]),
         action=rng.normal(size=(4, 3)),
         last_action=rng.normal(size=(4, 3)),
@@ -80,9 +81,10 @@ STEPS = [
     a_step(4, directed=np.bool_(True), forces=a_step(4).forces.replace(feet=np.eye(4, 3) * 0)),
     a_step(6, directed=np.bool_(True), level=np.int32(3)),
     a_step(5, command=np.array([-0.3, 0.1, 0.0]), velocity=np.array([-0.9, 0.3, 0.0])),
+    a_step(7, command=np.zeros(3)),
 ]
-"""On open ground, on a course, standing, falling, on a course in the air, on one that is easy,
-faster than told to."""
+"""On open ground, on a course, turning, falling, on a course in the air, on one that is easy,
+faster than told to, standing."""
 
 
 class Numbers(NamedTuple):
@@ -124,7 +126,7 @@ def joint_limit(n):
 def air_time(n):
     landed = [0] if n.step.touches[0] and not n.step.touched[0] else []
     landed += [3] if n.step.touches[3] and not n.step.touched[3] else []
-    return n.moves * sum(n.step.air_time[foot] - 0.5 for foot in landed)
+    return n.moves * sum(n.step.air_time[foot] - 0.25 for foot in landed)
 
 
 FORMULAS = {
@@ -140,6 +142,9 @@ FORMULAS = {
     "orientation": lambda n: 0 if n.step.directed else 1 - n.step.gravity[2] ** 2,
     "height": lambda n: (n.step.height - ROBOT.height) ** 2,
     "torque": lambda n: np.square(n.step.forces.torques).sum(),
+    "effort": lambda n: (
+        np.sqrt(np.square(n.step.forces.torques).sum()) + np.abs(n.step.forces.torques).sum()
+    ),
     "torque_rate": lambda n: np.square(n.step.forces.torques - n.step.last_torques).sum(),
     "energy": lambda n: np.abs(n.step.forces.torques * n.step.body.speeds).sum(),
     "acceleration": lambda n: 2500 * np.square(n.step.body.speeds - n.step.before.speeds).sum(),
@@ -148,14 +153,17 @@ FORMULAS = {
     "joint_limit": joint_limit,
     "joint_error": lambda n: np.square(n.off_home).sum(),
     "hip_error": lambda n: sum(n.off_home[leg][0] ** 2 for leg in range(4)),
-    "pose": lambda n: np.exp(-np.square(n.off_home).sum()),
-    "stand_still": lambda n: 0 if n.moves else np.abs(n.off_home).sum(),
+    "pose": lambda n: np.exp(-(np.square(n.off_home) * [1, 1, 0.1]).sum()),
+    "stand_still": lambda n: 0 if n.step.command.any() else np.abs(n.off_home).sum(),
     "collision": lambda n: sum([*(n.step.forces.knees > 1), *(n.step.forces.corners > 1)]),
     "stumble": lambda n: any(np.hypot(x, y) > 4 * abs(z) for x, y, z in n.step.forces.feet),
     "edge": lambda n: 2 if n.step.directed and n.step.on_edge.any() and n.step.level > 3 else 0,
     "air_time": air_time,
     "clearance": lambda n: np.abs(n.step.feet_height - 0.1) @ np.sqrt(n.step.feet_speed),
-    "slip": lambda n: np.square(n.step.feet_speed)[[0, 1, 3]].sum(),
+    "step_height": lambda n: (
+        np.square(n.step.swing_peak / 0.1 - 1)[[0, 3]].sum() * n.step.command.any()
+    ),
+    "slip": lambda n: np.square(n.step.feet_speed)[[0, 1, 3]].sum() * n.step.command.any(),
     "termination": lambda n: n.step.fell,
 }
 
@@ -170,7 +178,7 @@ def found():
 
 def test_there_are_no_other_terms(found):
     assert set(found) == set(FORMULAS) == set(TERMS)
-    assert len(TERMS) == 26
+    assert len(TERMS) == 28
 
 
 @pytest.mark.parametrize("name", TERMS)
@@ -200,15 +208,15 @@ def test_what_terms_are_measured_against_is_a_parameter():
     assert changed == {
         "tracking_width": {"track_velocity", "track_yaw"},
         "air_time_target": {"air_time"},
-        "clearance_target": {"clearance"},
+        "clearance_target": {"clearance", "step_height"},
         "soft_limit": {"joint_limit"},
     }
     landed = FORMULAS["air_time"](Numbers(STEPS[0]))
-    np.testing.assert_allclose(told["air_time_target"]["air_time"], landed + 2 * 0.4, rtol=1e-5)
+    np.testing.assert_allclose(told["air_time_target"]["air_time"], landed + 2 * 0.15, rtol=1e-5)
 
 
 # Per second, in the order of legged_robot_config.py with a1_config.py, of extreme-parkour's
-# legged_robot_config.py, and of Playground's go1/joystick.py (but for one term).
+# legged_robot_config.py, and of Playground's go1/joystick.py.
 PUBLIC = {
     "legged_gym": "track_velocity 1, track_yaw .5, vertical_velocity -2, tilt_rate -.05, "
     "torque -.0002, acceleration -2.5e-7, air_time 1, collision -1, action_rate -.01, "
@@ -217,8 +225,8 @@ PUBLIC = {
     "orientation -1, acceleration -2.5e-7, collision -10, action_change -.1, torque_rate -1e-7, "
     "torque -1e-5, hip_error -.5, joint_error -.04, stumble -1, edge -1",
     "playground": "track_velocity 1, track_yaw .5, vertical_velocity -.5, tilt_rate -.05, "
-    "orientation -5, joint_limit -1, pose .5, termination -1, stand_still -1, torque -.0002, "
-    "action_rate -.01, energy -.001, clearance -2, slip -.1, air_time .1",
+    "orientation -5, joint_limit -1, pose .5, termination -1, stand_still -1, effort -.0002, "
+    "action_rate -.01, energy -.001, clearance -2, step_height -.2, slip -.1, air_time .1",
 }
 
 
@@ -228,10 +236,12 @@ def test_weights_are_those_of_the_public_task(task):
     for entry in PUBLIC[task].split(", "):
         name, value = entry.split()
         expected[name] = float(value)
-    params = default_params(ROBOT, None, None, task)
+    params = default_params(ROBOT, None, None, task, "own")
     assert {name: getattr(params, f"weight_{name}") for name in TERMS} == expected
     assert set(PUBLIC) == set(WEIGHTS)
     assert params.only_positive  # as in all three
+    own = (0.1, 0.95) if task == "playground" else (0.25, 0.9)
+    assert (params.air_time_target, params.soft_limit) == own
 
 
 def test_weights_are_per_second():

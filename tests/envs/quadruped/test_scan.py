@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -37,7 +38,7 @@ def test_grids_are_those_of_their_sources() -> None:
 def test_points_turn_with_the_heading_alone(name: str, yaw: float) -> None:
     grid = SCAN_GRIDS[name]
     position = jnp.asarray([5.0, 4.0, 1.0])
-    seen = scan(sloped(), position, turned(yaw, pitch=0.4), name)
+    seen = scan(sloped(), position, turned(yaw, pitch=0.4), grid)
     x, y = np.meshgrid(grid.x, grid.y, indexing="ij")
     at_x = 5 + np.cos(yaw) * x - np.sin(yaw) * y
     at_y = 4 + np.sin(yaw) * x + np.cos(yaw) * y
@@ -46,14 +47,15 @@ def test_points_turn_with_the_heading_alone(name: str, yaw: float) -> None:
     np.testing.assert_allclose(seen, expected, atol=0.0028)  # half a cell along both axes
 
 
-def test_values_are_clipped_then_scaled() -> None:
-    ground, level = sloped(), turned(0.0)
-    for height, value in ((9.0, 5.0), (-9.0, -5.0)):
-        seen = scan(ground, jnp.asarray([5.0, 4.0, height]), level, "rough", scale=5.0)
+def test_values_are_clipped_and_less_by_the_offset() -> None:
+    ground, level, rough = sloped(), turned(0.0), scan_grid("rough")
+    for height, value in ((9.0, 1.0), (-9.0, -1.0)):
+        seen = scan(ground, jnp.asarray([5.0, 4.0, height]), level, rough)
         np.testing.assert_array_equal(seen, np.full(187, value, np.float32))
     here = jnp.asarray([5.0, 4.0, 0.8])
-    lower = scan(ground, here, level) - scan(ground, here, level, offset=0.35)
-    np.testing.assert_allclose(lower, 0.05, atol=1e-6)
+    lower = dataclasses.replace(rough, offset=rough.offset + 0.05)
+    drop = scan(ground, here, level, rough) - scan(ground, here, level, lower)
+    np.testing.assert_allclose(drop, 0.05, atol=1e-6)
 
 
 def test_beyond_the_map_is_its_edge() -> None:
@@ -62,24 +64,22 @@ def test_beyond_the_map_is_its_edge() -> None:
     np.testing.assert_allclose(seen, 0.5 - 0.04, atol=1e-6)
 
 
-def test_noise_is_uniform_from_numbers_or_a_key() -> None:
-    args = (sloped(), jnp.asarray([5.0, 4.0, 0.8]), turned(0.3), "rough")
-    clean = scan(*args, scale=5.0)
-    off = scan(*args, scale=5.0, draws=jnp.full(187, 0.75)) - clean
-    np.testing.assert_allclose(off, 5.0 * 0.05, atol=1e-5)
-    for key in (jax.random.key(3), jax.random.PRNGKey(3)):
-        off = scan(*args, noise=0.2, draws=key) - scan(*args)
-        expected = 0.2 * (2 * jax.random.uniform(key, (187,)) - 1)
-        np.testing.assert_allclose(off, expected, atol=1e-5)
+def test_noise_is_uniform() -> None:
+    args = (sloped(), jnp.asarray([5.0, 4.0, 0.8]), turned(0.3), scan_grid("rough"))
+    off = np.stack([scan(*args, noise=0.2, key=jax.random.key(i)) - scan(*args) for i in range(9)])
+    assert -0.2 <= off.min() < -0.199 and 0.199 < off.max() <= 0.2
+    np.testing.assert_allclose(off.std(), 0.2 / 3**0.5, rtol=0.05)
+    assert np.abs(np.corrcoef(off) - np.eye(9)).max() < 0.3
+    np.testing.assert_array_equal(scan(*args, noise=0.2), scan(*args))
 
 
 def test_rows_are_robots_alone() -> None:
-    ground = sloped()
+    ground, grid = sloped(), scan_grid("parkour")
     positions = jnp.asarray([[2.0, 3.0, 0.6], [7.0, 5.0, 1.1]])
     rotations = jnp.stack([turned(0.2), turned(2.5, -0.2)])
-    rows = jax.jit(jax.vmap(lambda p, r: scan(ground, p, r)))(positions, rotations)
+    rows = jax.jit(jax.vmap(lambda p, r: scan(ground, p, r, grid)))(positions, rotations)
     for row, position, rotation in zip(rows, positions, rotations, strict=True):
-        np.testing.assert_allclose(row, scan(ground, position, rotation), atol=1e-6)
+        np.testing.assert_allclose(row, scan(ground, position, rotation, grid), atol=1e-6)
 
 
 def test_a_grid_of_points_from_a_file() -> None:
@@ -93,7 +93,12 @@ def test_a_grid_of_points_from_a_file() -> None:
     ("make", "words"),
     [
         (lambda: scan_grid("parkor"), "scan grid 'parkor'.*nearest is 'parkour'"),
-        (lambda: scan_grid({"x": [0.0], "y": [0.0]}), "scan grid .*expected offset, too"),
+        (
+            lambda: scan_grid({"x": [0.0], "y": [0.0]}),
+            r"scan grid's offset \(\): expected one number",
+        ),
+        (lambda: scan_grid({"x": ["a"], "y": 0, "offset": 0}), "scan grid's x .*expected numbers"),
+        (lambda: scan_grid(5), "scan grid 5: expected one of"),
         (lambda: scan_grid({"z": [0.0]}), "scan grid's field 'z': expected one of x, y, offset"),
         (lambda: scan_grid({"x": [0.0], "y": 0.0, "offset": (0, 1)}), "scan grid's offset"),
         (lambda: ScanGrid((), (0.0,), 0.0), "scan grid's x"),
