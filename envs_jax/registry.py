@@ -64,7 +64,7 @@ def make(env_id: str, **overrides: Any) -> tuple[Any, Any]:
     """Make a world.
 
     Args:
-        env_id: one of `available`.
+        env_id: one of `available`, or ``"module:attribute"`` of a factory.
         overrides: fields of the world's parameters, or arguments of its constructor (such as
             ``map_name`` of FrozenLake-misc, which fixes shapes and so cannot be a parameter). A
             name that is both is the constructor's.
@@ -78,7 +78,8 @@ def make(env_id: str, **overrides: Any) -> tuple[Any, Any]:
     """
     factory = _factory(env_id)
     env = factory()
-    arguments = _arguments(factory if env_id in _FACTORIES else type(env))
+    is_ours = env_id in _FACTORIES or _is_path(env_id)
+    arguments = _arguments(factory if is_ours else type(env))
     fields = [field.name for field in dataclasses.fields(env.default_params)]
     for name in overrides:
         if name not in fields and name not in arguments:
@@ -129,10 +130,15 @@ def change(env_id: str, env: Any, params: Any, overrides: Mapping[str, Any]) -> 
 
 
 def _factory(env_id: str) -> Factory:
-    factory = _FACTORIES.get(env_id)
+    factory = _FACTORIES.get(env_id, env_id if _is_path(env_id) else None)
     if isinstance(factory, str):
         module, attribute = factory.split(":")
-        return getattr(importlib.import_module(module), attribute)  # type: ignore[no-any-return]
+        try:
+            return getattr(importlib.import_module(module), attribute)  # type: ignore[no-any-return]
+        except (ModuleNotFoundError, AttributeError) as error:
+            if factory is not env_id:
+                raise
+            raise ValueError(f"environment {env_id!r}: {error}") from None
     if factory is not None:
         return factory
     import gymnax
@@ -140,6 +146,11 @@ def _factory(env_id: str) -> Factory:
     if env_id not in gymnax.registered_envs:
         raise ValueError(f"unknown environment {env_id!r}{_nearest(env_id, available(), 3)}")
     return lambda **arguments: gymnax.make(env_id, **arguments)[0]
+
+
+def _is_path(env_id: str) -> bool:
+    """Whether it names a factory by its place, ``"module:attribute"``."""
+    return env_id.count(":") == 1
 
 
 def _arguments(factory: Factory) -> dict[str, Any]:

@@ -97,7 +97,7 @@ def _cells(study: dict[str, Any]) -> Iterator[Cell]:
         values: dict[str, Any] = {}
         for factor, level in zip(factors, combination, strict=True):
             values = merge_dicts(values, factors[factor][level] or {})
-        name = ",".join(f"{factor}={level}" for factor, level in levels.items())
+        name = "+".join(f"{factor}={level}" for factor, level in levels.items())
         yield name, levels, merge(base, values)
 
 

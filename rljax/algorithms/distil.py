@@ -209,6 +209,8 @@ def _check(head: ActionHead, config: PPOConfig, options: DistilConfig) -> None:
             "ppo.schedule adaptive_kl: distillation follows no KL divergence; expected constant, "
             "linear or cosine"
         )
+    if config.target_kl is not None:
+        raise UserError("ppo.target_kl: distillation follows no KL divergence; expected none")
     if options.loss == "error" and head.kind in ("categorical", "multi_categorical"):
         raise UserError(f"distil.loss error: actions are {head.kind}, expected likelihood")
 

@@ -59,6 +59,12 @@ def make_happo(
             the world.
     """
     agents = _check(env, env_params, network_config, config, options)
+    if normalise_observations and options.share_parameters:
+        raise UserError(
+            "env.normalise_observations with team.share_parameters: each agent's observations have "
+            "moments of their own, which would hide from one actor what tells agents apart; "
+            "expected either"
+        )
     team = make_team(
         env.action_space(env_params),
         network_config,

@@ -27,7 +27,7 @@ class PPOConfig:
     """Gradient steps in each pass."""
     accumulation: Count = 1
     """Parts that each minibatch's gradient is summed over, to save memory."""
-    bptt_length: Count = 24
+    bptt_length: Count = 32
     """Steps that gradients flow back through in recurrent networks; divides rollout_length."""
 
     learning_rate: Positive = 2.5e-4

@@ -155,8 +155,11 @@ def local_devices(count: int | None = None) -> list[Any]:
     if count is None:
         return there
     if not 1 <= count <= len(there):
+        choice = "1" if len(there) == 1 else f"1 to {len(there)}"
+        late = there[0].platform == "cpu"
         raise UserError(
             f"devices: {count} asked for, but there {'is' if len(there) == 1 else 'are'} "
-            f"{len(there)} ({there[0].platform}). Choose 1 to {len(there)}."
+            f"{len(there)} ({there[0].platform}). Choose {choice}"
+            f"{'; a CPU is split before the first use of JAX in a process' if late else ''}."
         )
     return there[:count]

@@ -90,6 +90,7 @@ def choose_blocks(num_envs: int, items_per_env: int, minibatches: int, most: int
     above = [n for n in fits_exactly if n > num_envs][:1]
     nearest = " or ".join(map(str, below + above))
     raise UserError(
-        f"num_envs {num_envs} with {items_per_env} item(s) each does not divide into "
-        f"ppo.minibatches {minibatches}; the nearest num_envs that work: {nearest}"
+        f"num_envs {num_envs} with {items_per_env} item(s) each does not divide into {minibatches} "
+        f"minibatches (ppo.minibatches, or team.critic_minibatches, times ppo.accumulation); the "
+        f"nearest num_envs that work: {nearest}"
     )

@@ -118,8 +118,8 @@ class ActionHead:
         """Map a stored action to one that the environment takes.
 
         A bounded dimension's [-1, 1] is stretched over its range if ``scaled``; a Gaussian's action
-        is clipped to it here and only here, the stored one is not.  Unbounded dimensions pass
-        unchanged.
+        is clipped to it here and only here, the stored one is not.  Where a bound is infinite, the
+        other one clips.
         """
         if self.kind not in _CONTINUOUS:
             return action
@@ -127,10 +127,11 @@ class ActionHead:
         if not self.scaled:
             return jnp.clip(action, low, high).reshape((*action.shape[:-1], *self.shape))
         bounded = np.isfinite(low) & np.isfinite(high)
-        low, high = np.where(bounded, low, -1), np.where(bounded, high, 1)
+        first, last = np.where(bounded, low, -1), np.where(bounded, high, 1)
         unit = distribution.bounded(action) if hasattr(distribution, "bounded") else action
-        scaled = low + (jnp.clip(unit, -1, 1) + 1) / 2 * (high - low)
-        return jnp.where(bounded, scaled, unit).reshape((*action.shape[:-1], *self.shape))
+        scaled = first + (jnp.clip(unit, -1, 1) + 1) / 2 * (last - first)
+        chosen = jnp.where(bounded, scaled, jnp.clip(unit, low, high))
+        return chosen.reshape((*action.shape[:-1], *self.shape))
 
 
 def make_head(space: Any, config: NetworkConfig) -> ActionHead:

@@ -127,7 +127,13 @@ class CNN(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         batch = x.shape[:-3]
         x = x.reshape((-1,) + x.shape[-3:])
+        given = x.shape[1:3]
         for channels, kernel, stride, pool in _CONVOLUTIONS[self.kind]:
+            if min(x.shape[1:3]) - kernel < (pool - 1) * stride:
+                raise UserError(
+                    f"network.convolution {self.kind}: images of {given[0]} x {given[1]} pixels "
+                    f"are too small for it; expected another of {', '.join(_CONVOLUTIONS)}"
+                )
             x = Dense(channels, dtype=self.dtype)(windows(x, kernel, stride))
             x = ACTIVATIONS[self.activation](max_pool(x, pool))
         x = x.reshape((*batch, -1))

@@ -25,6 +25,7 @@ class ConsoleSink:
     Args:
         total_steps: environment steps of the whole run.
         start_step: environment steps done before this process (when a run is resumed).
+        members: how many train at once; steps are those of each, the speed is that of all.
         mode: "bar" a live progress bar; "rows" plain lines; "silent" nothing; "auto" a bar on
             a terminal, else rows.
         every_s: seconds from one plain row to the next; the first and the last are always shown.
@@ -37,6 +38,7 @@ class ConsoleSink:
         total_steps: int,
         *,
         start_step: int = 0,
+        members: int = 1,
         mode: Literal["auto", "bar", "rows", "silent"] = "auto",
         every_s: float = 5.0,
         stream: TextIO | None = None,
@@ -47,6 +49,7 @@ class ConsoleSink:
             mode = "bar" if self._stream.isatty() else "rows"
         self._mode, self._every_s, self._clock = mode, every_s, clock
         self._total, self._start, self._env_steps = total_steps, start_step, start_step
+        self._members = members
         self._began = clock()
         self._next_row = -math.inf
         self._pending = False
@@ -86,8 +89,9 @@ class ConsoleSink:
 
     def _status(self) -> str:
         done, seconds = self._env_steps - self._start, self._clock() - self._began
-        rate = self._latest.get(_SPEED, done / seconds if seconds > 0 else math.nan)
-        left = (self._total - self._env_steps) / rate if rate > 0 else math.nan
+        mean = self._members * done / seconds if seconds > 0 else math.nan
+        rate = self._latest.get(_SPEED, mean)
+        left = (self._total - self._env_steps) * self._members / rate if rate > 0 else math.nan
         parts = [f"{_short(self._env_steps)} steps", f"{_short(rate)}/s"]
         for metric, name, form in _SHOWN:
             known = metric in self._latest

@@ -4,9 +4,7 @@ import hashlib
 import json
 import math
 import operator
-import platform
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +12,9 @@ import chex
 
 from rljax.core.digest import leaf_specs, state_digest
 from rljax.core.errors import UserError
+from rljax.core.versions import versions
 
 ITEM = "record"  # the name of the Orbax item, hence of the folder in a checkpoint
-_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
 class DamagedError(Exception):
@@ -38,7 +36,7 @@ def new_record(
         "metric": metric if metric is not None and math.isfinite(metric) else None,
         "state_sha256": state_digest(state),
         "leaves": leaf_specs(state),
-        "versions": _versions(),
+        "versions": versions(),
         "meta": dict(meta or {}),
     }
     record = json.loads(json.dumps(record))  # as it will be read: tuples become lists
@@ -88,9 +86,9 @@ def first_difference(there: Mapping[str, str], here: Mapping[str, str]) -> str |
 
 def version_changes(record: Mapping[str, Any]) -> str:
     """The packages that have another version now, e.g. "jax 0.10.2 -> 0.11.2", or ""."""
-    then, now = record["versions"], _versions()
-    changed = [name for name in now if then.get(name) != now[name]]
-    return ", ".join(f"{name} {then.get(name)} -> {now[name]}" for name in changed)
+    then, now = record["versions"], versions()
+    changed = [name for name in now if name in then and then[name] != now[name]]
+    return ", ".join(f"{name} {then[name]} -> {now[name]}" for name in changed)
 
 
 def _checked_step(env_steps: int) -> int:
@@ -105,7 +103,3 @@ def _checked_step(env_steps: int) -> int:
 
 def _seal(record: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
-
-
-def _versions() -> dict[str, str]:
-    return {"python": platform.python_version()} | {p: metadata.version(p) for p in _PACKAGES}

@@ -74,7 +74,7 @@ class Config:
     """What the run folder is named after."""
     total_steps: Count = 1_000_000
     """env_steps to train for, over all environments; rounded up to whole updates.  Schedules refer
-    to it: who goes on with more of them has a learning rate that fell gets a higher one again."""
+    to it: going on with a larger total raises a learning rate that had already fallen."""
     num_envs: Count = 64
     """Environments simulated in parallel, over all devices."""
     seed: Natural = 0

@@ -9,11 +9,14 @@ import numpy as np
 
 from rljax.training.plan import Plan
 
+_EPISODES = "episode/count"
+
 
 class Rows:
     """Gathers updates into rows, one for every ``plan.log`` updates.
 
-    A metric's row is its mean over those updates, where it is not NaN (no episode ended, say); a
+    A metric's row is its mean over those updates, where it is not NaN (no episode ended, say); of
+    ``episode/`` over their episodes, of ``*_min`` and ``*_max`` the smallest and the largest.  A
     metric that is NaN in all of them is left out.  Where rows begin and end depends on the plan
     only, not on how the run was cut into chunks nor, with :meth:`state`, into processes.
 
@@ -28,8 +31,14 @@ class Rows:
 
     def __init__(self, names: tuple[str, ...], seeds: tuple[int, ...], plan: Plan) -> None:
         self._names, self._seeds, self._plan = names, seeds, plan
+        self._smallest = np.array([name.endswith("_min") for name in names])
+        self._largest = np.array([name.endswith("_max") for name in names])
+        extreme = self._smallest | self._largest
+        of_episodes = [name.startswith("episode/") and name != _EPISODES for name in names]
+        self._of_episodes = np.array(of_episodes) & ~extreme & (_EPISODES in names)
+        # Of each metric a sum and what it is divided by; an extreme is a sum of one.
         self._sums = np.zeros((len(seeds), len(names)))
-        self._counts = np.zeros((len(seeds), len(names)), np.int64)
+        self._counts = np.zeros((len(seeds), len(names)))
         self._updates = 0  # since the last row, by this process
         self._began = time.perf_counter()
         self.skipped = 0
@@ -47,10 +56,8 @@ class Rows:
         self.skipped += int(values[..., self._names.index("update/skipped")].sum())
         rows = []
         for i in range(values.shape[1]):
-            known = ~np.isnan(values[:, i])
             # One by one: the bits of a sum must not depend on how many came together.
-            self._sums += np.where(known, values[:, i], 0.0)
-            self._counts += known
+            self._gather(values[:, i].astype(np.float64))
             self._updates += 1
             done = first + i + 1
             if self._plan.due(self._plan.log, done):
@@ -69,13 +76,36 @@ class Rows:
         """Take up the row of a :meth:`state`, unless the metrics are others by now."""
         if state.get("names") == list(self._names):
             self._sums = np.asarray(state["sums"], np.float64)
-            self._counts = np.asarray(state["counts"], np.int64)
+            self._counts = np.asarray(state["counts"], np.float64)
+
+    def _gather(self, values: np.ndarray) -> None:
+        """Add one update's metrics, [members, metrics]."""
+        weights = (~np.isnan(values)).astype(np.float64)
+        if self._of_episodes.any():
+            episodes = values[:, [self._names.index(_EPISODES)]]
+            weights = np.where(self._of_episodes, weights * episodes, weights)
+        values = np.where(weights > 0, values, 0.0)
+        old, is_first = self._sums, self._counts == 0
+        sums = old + values * weights
+        for those, chosen in ((self._smallest, np.minimum), (self._largest, np.maximum)):
+            extreme = np.where(is_first, values, chosen(old, values))
+            sums = np.where(those, np.where(weights > 0, extreme, old), sums)
+        self._sums = sums
+        extremes = self._smallest | self._largest
+        total = self._counts + weights
+        self._counts = np.where(extremes, np.minimum(total, 1.0), total)
+
+    def _over_members(self, members: np.ndarray) -> np.ndarray:
+        known = ~np.isnan(members)
+        mean = _ratio(np.where(known, members, 0.0).sum(0), known.sum(0))
+        low = np.where(known, members, np.inf).min(0)
+        high = np.where(known, members, -np.inf).max(0)
+        extreme = np.where(self._smallest, low, np.where(self._largest, high, mean))
+        return np.where(known.any(0), extreme, np.nan)
 
     def _row(self) -> dict[str, float]:
         members = _ratio(self._sums, self._counts)
-        known = ~np.isnan(members)
-        mean = _ratio(np.where(known, members, 0.0).sum(0), known.sum(0))
-        row = dict(zip(self._names, mean.tolist(), strict=True))
+        row = dict(zip(self._names, self._over_members(members).tolist(), strict=True))
         if len(members) > 1:
             for seed, member in zip(self._seeds, members.tolist(), strict=True):
                 named = zip(self._names, member, strict=True)
@@ -83,7 +113,7 @@ class Rows:
         now = time.perf_counter()
         steps = self._updates * self._plan.steps_per_update * len(members)
         row["speed/steps_per_s"] = steps / max(now - self._began, 1e-9)
-        self._sums[:], self._counts[:], self._updates, self._began = 0.0, 0, 0, now
+        self._sums[:], self._counts[:], self._updates, self._began = 0.0, 0.0, 0, now
         return {name: value for name, value in row.items() if not np.isnan(value)}
 
 

@@ -55,6 +55,13 @@ class Program:
     ) -> None:
         members, count = len(seeds), len(devices)
         rows = math.gcd(members, count) if seeds_mode == "devices" else 1
+        if seeds_mode == "devices" and rows == 1 < min(members, count):
+            fitting = [n for n in range(2, members + count) if math.gcd(n, count) > 1]
+            near = min(fitting, key=lambda n: abs(n - members))
+            raise UserError(
+                f"seeds_mode devices: {members} seeds do not divide over {count} devices; nearest "
+                f"is {near} seeds; or choose seeds_mode vmap or map"
+            )
         columns = count // rows
         _check_divisible(num_envs, columns, algorithm.blocks, exact)
         self.algorithm, self.seeds, self.mode = algorithm, seeds, seeds_mode

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import subprocess
 import time
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from rljax.algorithms.distil_config import TeacherRecord
 from rljax.core.config import from_dict, load_yaml, to_dict
 from rljax.core.errors import UserError, nearest
+from rljax.core.versions import versions
 from rljax.training.config import Config
-
-_PACKAGES = ("jax", "jaxlib", "flax", "optax", "gymnax", "orbax-checkpoint", "numpy")
 
 
 class RunFolder:
@@ -149,7 +146,7 @@ def describe_environment(devices: Iterable[Any] | None = None) -> dict[str, Any]
     import jax
 
     return {
-        "versions": {"python": platform.python_version()} | {p: _version(p) for p in _PACKAGES},
+        "versions": versions(),
         "devices": [
             f"{device.platform}:{device.id} {device.device_kind}"
             for device in (jax.local_devices() if devices is None else devices)
@@ -159,13 +156,6 @@ def describe_environment(devices: Iterable[Any] | None = None) -> dict[str, Any]
         "matmul_precision": str(jax.config.values["jax_default_matmul_precision"]),
         "git_commit": _git_commit(),
     }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _git_commit() -> str | None:

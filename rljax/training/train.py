@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +20,7 @@ from rljax.core.runtime import all_devices, prepare
 from rljax.core.types import PolicyState, TrainState
 from rljax.evaluation.rollouts import make_evaluation
 from rljax.evaluation.statistics import summarise
-from rljax.tracking import ConsoleSink, JsonlSink, MultiSink, Sink, TensorBoardSink
+from rljax.tracking import Sink
 from rljax.training.build import hardest_stage, make_env, make_program
 from rljax.training.checkpoint import Checkpoints
 from rljax.training.config import RESUMABLE, Config
@@ -30,6 +31,7 @@ from rljax.training.presets import preset
 from rljax.training.program import MAX_CHUNK, Program
 from rljax.training.restore import begin, find_start, find_teacher
 from rljax.training.run_folder import RunFolder, describe_environment
+from rljax.training.sinks import Console, open_sinks
 from rljax.training.stage_report import StageReport
 from rljax.training.staging import group_names
 from rljax.training.usage import Usage
@@ -61,7 +63,8 @@ def train(
     *,
     resume: bool | Literal["auto"] = False,
     time_limit: float | None = None,
-    console: Literal["auto", "bar", "rows", "silent"] = "auto",
+    console: Console = "auto",
+    sinks: Sequence[Sink] = (),
 ) -> Result:
     """Train as a config says, and leave a run folder.
 
@@ -72,6 +75,7 @@ def train(
             run in it and starts one otherwise (anew, if it was killed before its first).
         time_limit: seconds after which to save a checkpoint and stop.
         console: what to show on stderr: a live bar, rows, nothing, or what fits.
+        sinks: who else is told the metrics of every row, see :class:`rljax.tracking.Sink`.
 
     Raises:
         UserError: for anything in the arguments that cannot be, in one line.
@@ -98,7 +102,7 @@ def train(
         made = leader_first(lambda: RunFolder.create(run_dir, config, record))
         folder = made or RunFolder(run_dir or "")
     with Interrupt(time_limit) as interrupt:
-        return _Run(config, program, start, folder, resume, interrupt, console).run()
+        return _Run(config, program, start, folder, resume, interrupt, console, sinks).run()
 
 
 def _resumed_config(stored: Config, wanted: Config) -> Config:
@@ -125,7 +129,8 @@ class _Run:
         folder: RunFolder,
         resume: bool | Literal["auto"],
         interrupt: Interrupt,
-        console: Literal["auto", "bar", "rows", "silent"],
+        console: Console,
+        sinks: Sequence[Sink],
     ) -> None:
         self.config, self.program, self.folder = config, program, folder
         self.interrupt = interrupt
@@ -155,7 +160,19 @@ class _Run:
         self.rows: Rows
         self.evaluation: dict[str, Any] = self.progress.get("evaluation", {})
         self.train_return: float | None = self.progress.get("train_return")
-        self.sinks = self._open_sinks(bool(resume), console)
+        if is_leader():
+            if resume:
+                folder.write_config(config)
+            folder.write_environment(self._environment())
+        self.sinks = open_sinks(
+            folder,
+            total_steps=self.plan.total * self.plan.steps_per_update,
+            env_steps=self.env_steps,
+            members=len(program.seeds),
+            resume=bool(resume),
+            console=console,
+            others=sinks,
+        )
         self.stages = StageReport(
             config.curriculum if is_leader() else None,
             program.seeds,
@@ -164,25 +181,6 @@ class _Run:
             folder,
             self.sinks.text,
         )
-
-    def _open_sinks(
-        self, resume: bool, console: Literal["auto", "bar", "rows", "silent"]
-    ) -> MultiSink:
-        if not is_leader():
-            return MultiSink([])
-        steps = self.env_steps
-        resumed = steps if resume else None
-        if resume:
-            self.folder.write_config(self.config)
-        self.folder.write_environment(self._environment())
-        sinks: list[Sink] = [
-            ConsoleSink(
-                self.plan.total * self.plan.steps_per_update, start_step=steps, mode=console
-            ),
-            JsonlSink(self.folder.metrics_path, resumed),
-            TensorBoardSink(self.folder.path, resumed),
-        ]
-        return MultiSink(sinks)
 
     @property
     def env_steps(self) -> int:

@@ -318,4 +318,5 @@ def test_a_teacher_that_does_not_fit():
     large = make_network(envs_jax.make("Pendulum-v1")[0].action_space(None), PLAIN).head
     other = Teacher(fits.record, large, fits.policy, fits.observation)
     assert "low of its actions is (-2.0,), of the student's (-1.0,)" in told_by(teacher=other)
+    assert "target_kl: distillation follows no KL" in told_by(target_kl=0.1)
     assert "schedule adaptive_kl" in told_by(schedule="adaptive_kl", epochs=2)

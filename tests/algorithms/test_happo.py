@@ -313,7 +313,7 @@ def test_a_world_of_one_agent():
             "critic_minibatches 3 and ppo.minibatches 2: .*multiple",
             {"team": {"critic_minibatches": 3}, "minibatches": 2},
         ),
-        ("num_envs 8 .* ppo.minibatches 3", {"minibatches": 3, "network": {"core": "gru"}}),
+        ("num_envs 8 .* into 3 minibatches", {"minibatches": 3, "network": {"core": "gru"}}),
         (
             "num_envs 8 .* into .*minibatches 16",
             {"team": {"critic_minibatches": 16}, "minibatches": 2, "network": {"core": "gru"}},
@@ -324,6 +324,10 @@ def test_a_world_of_one_agent():
         ),
         ("reward per_agent .* own or both, not global", {"team": {"reward": "per_agent"}}),
         ("reward.*'team'", {"team": {"reward": "team"}}),
+        (
+            "normalise_observations with team.share_parameters: .* expected either",
+            {"team": {"share_parameters": True}, "env": {"normalise_observations": True}},
+        ),
     ],
 )
 def test_bad_options_are_told_in_one_line(message, options):

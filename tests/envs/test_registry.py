@@ -89,3 +89,13 @@ def test_import_is_light():
         "assert 'gymnax' not in sys.modules, 'gymnax was imported'\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_factory_by_its_place():
+    place = "envs_jax.games.masked_cartpole:MaskedCartPole"
+    assert make(place, gravity=5)[1].gravity == 5.0
+    assert place not in available()
+    for wrong in ("envs_jax.games.nowhere:World", "envs_jax.games.masked_cartpole:World"):
+        with pytest.raises(ValueError, match=f"environment '{wrong}': .*(nowhere|World)") as caught:
+            make(wrong)
+        assert "\n" not in str(caught.value)

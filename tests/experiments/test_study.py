@@ -35,7 +35,7 @@ def test_cells_are_trained_once_and_reported(tmp_path, capsys):
     ]
     assert all(len(cell["return"]) == 2 for cell in found)
     rates = [
-        json.loads((tmp_path / "out" / f"rate={rate},clip=free" / "config.json").read_text())
+        json.loads((tmp_path / "out" / f"rate={rate}+clip=free" / "config.json").read_text())
         for rate in ("low", "high")
     ]
     assert [config["ppo"]["learning_rate"] for config in rates] == [0.001, 0.1]

@@ -104,6 +104,16 @@ def test_unbounded_dimensions_pass_unchanged():
     np.testing.assert_allclose(scaled, [[7.0, 2.0]])
 
 
+def test_one_bound_clips():
+    space = spaces.Box(np.array([0.0, -np.inf]), np.array([np.inf, 3.0]), (2,))
+    distribution = Gaussian(jnp.zeros((1, 2)), jnp.zeros(2))
+    for scaled in (True, False):
+        head = head_of(space, scale_actions=scaled)
+        for stored, expected in (([-3.0, 9.0], [0.0, 3.0]), ([9.0, -3.0], [9.0, -3.0])):
+            taken = head.to_environment(distribution, jnp.array([stored]))
+            np.testing.assert_allclose(taken, [expected])
+
+
 def test_actions_have_the_shape_of_the_space():
     head = head_of(spaces.Box(-1.0, 1.0, (2, 2)))
     distribution = Gaussian(jnp.zeros((5, 7, 4)), jnp.zeros(4))

@@ -142,6 +142,14 @@ def test_products_over_windows_are_convolutions(kernel, stride):
     np.testing.assert_allclose(got, expected, atol=1e-4)
 
 
+def test_pictures_that_are_too_small_are_refused_in_one_line():
+    net = CNN("image", "relu")
+    shapes(net, jnp.zeros((2, 36, 99, 3)))
+    with pytest.raises(UserError, match="image: images of 35 x 99 .* too small") as error:
+        shapes(net, jnp.zeros((2, 35, 99, 3)))
+    assert "\n" not in str(error.value)
+
+
 def test_convolution_is_applied_to_each_picture():
     x = jax.random.normal(KEY, (2, 3, 5, 5, 1))
     cnn = CNN("small", "relu")

@@ -51,6 +51,26 @@ def test_a_row_is_the_mean_of_its_updates() -> None:
     assert logged[-1][1]["loss/total"] == 18.5  # the last row has two updates only
 
 
+def test_episodes_count_alike_and_extremes_are_extremes() -> None:
+    """One episode of 100 in one update and three of 0 in the next are four with a mean of 25."""
+    names = ("episode/count", "episode/return", "episode/return_min", "episode/return_max")
+    names += ("update/skipped",)
+    values = np.zeros((2, 3, 5), np.float32)
+    values[0, 0] = [1, 100, 100, 100, 0]
+    values[0, 1] = [3, 0, -7, 7, 0]
+    values[0, 2] = [0, np.nan, np.nan, np.nan, 0]
+    values[1] = [2, -4, -5, -3, 0]
+    rows = Rows(names, (0, 1), PLAN)
+    before = rows.add(0, values[:, :1])
+    second = Rows(names, (0, 1), PLAN)
+    second.go_on(json.loads(json.dumps(rows.state())))
+    ((_, row),) = before + second.add(1, values[:, 1:])
+    assert [row[f"seed0/{name}"] for name in names] == [4 / 3, 25.0, -7.0, 100.0, 0.0]
+    assert [row[f"seed1/{name}"] for name in names] == [2.0, -4.0, -5.0, -3.0, 0.0]
+    assert (row["episode/return"], row["episode/return_min"]) == (10.5, -7.0)
+    assert row["episode/return_max"] == 100.0
+
+
 @pytest.mark.parametrize("members", [1, 3])
 def test_rows_do_not_depend_on_how_updates_come_in(members: int) -> None:
     values, rng = _values(members), random.Random(0)

@@ -304,3 +304,9 @@ def test_devices_that_do_not_divide():
     message = "num_envs 16 forms 16 equal blocks.* 3 devices. Devices that work: 1, 2, 4, 8, 16"
     with pytest.raises(UserError, match=message):
         Program(algorithm("none"), ENVS, jax.devices()[:3])
+
+
+def test_seeds_that_do_not_divide_over_devices():
+    message = "seeds_mode devices: 3 seeds do not divide over 4 devices; nearest is 2 seeds"
+    with pytest.raises(UserError, match=message):
+        Program(algorithm("none"), ENVS, jax.devices()[:4], (0, 1, 2), "devices")

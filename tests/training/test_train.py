@@ -210,3 +210,23 @@ def test_members_are_told_apart(tmp_path: Path) -> None:
         (row["seed5/loss/value"] + row["seed6/loss/value"]) / 2, rel=1e-6
     )
     assert row["seed5/loss/value"] != row["seed6/loss/value"]
+
+
+def test_others_are_told_every_row(tmp_path: Path) -> None:
+    told: dict[str, Any] = {"rows": [], "texts": []}
+
+    class Listener:
+        def log(self, metrics: Any, env_steps: int) -> None:
+            told["rows"].append({"env_steps": env_steps, **metrics})
+
+        def text(self, message: str) -> None:
+            told["texts"].append(message)
+
+        def close(self, status: str) -> None:
+            told["status"] = status
+
+    train(plain(), tmp_path / "run", console="silent", sinks=[Listener()])
+    assert [row["env_steps"] for row in told["rows"]] == [
+        row["env_steps"] for row in rows(tmp_path / "run")
+    ]
+    assert told["status"] == "finished" and told["texts"]

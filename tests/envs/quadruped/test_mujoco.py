@@ -6,6 +6,8 @@ import pytest
 
 import quadruped_oracle as oracle
 from envs_jax.quadruped.engine import Body
+from envs_jax.quadruped.env import Quadruped
+from envs_jax.quadruped.mjcf import walk_in_mujoco
 from envs_jax.quadruped.robot import ROBOTS, make_robot
 from mujoco_robot import (
     FLIGHT_TIME,
@@ -130,3 +132,46 @@ def test_rest_on_a_height_field():
     assert np.linalg.norm(ours.position - theirs.position) < 0.01
     tilts = [oracle.rotation(b.quaternion)[2] for b in (ours, theirs)]
     np.testing.assert_allclose(*tilts, atol=0.02)
+
+
+@pytest.mark.parametrize("randomisation", ["own", "playground"])
+def test_who_does_nothing_stands_in_mujoco(randomisation):
+    """By all that a walking policy is measured by; nothing about its robot is random there."""
+    env = Quadruped(whole_body=False, randomisation=randomisation)
+    params = env.default_params.replace(command_scale=0.0, noise=1.0)
+    seen = []
+
+    def act(carry, observation, reset):
+        seen.append(np.asarray(observation["proprioception"])[0])
+        return carry + 1, np.zeros((1, 12), np.float32)
+
+    walks = walk_in_mujoco(env, params, act, np.zeros(1), 2, 60, 30)
+    assert not walks.fell.any() and (walks.steps == 60).all()
+    assert (walks.means["velocity_error"] < 0.02).all()
+    assert (walks.means["track_velocity"] > 0.99).all()
+    off_home = np.stack(seen)[:, 9:21].reshape(2, 60, 12)
+    assert np.abs(off_home[:, -1]).max() < 0.05 and np.abs(off_home[:, -1]).max() > 1e-3
+    # Without noise: a robot at rest sees the same again.
+    np.testing.assert_allclose(off_home[:, -1], off_home[:, -2], atol=1e-3)
+
+
+def test_a_heading_is_followed_in_mujoco():
+    env = Quadruped(whole_body=False)
+    params = env.default_params.replace(follow_heading=True)
+    asked = []
+
+    def act(carry, observation, reset):
+        asked.append(float(observation["proprioception"][0, 8]))
+        # Legs on one side push on, on the other side back: it turns.
+        action = np.zeros((1, 4, 3), np.float32)
+        action[:, ::2, 1], action[:, 1::2, 1] = 0.8 * (-1) ** (len(asked) // 8), 0.0
+        return carry, action.reshape(1, 12)
+
+    walk_in_mujoco(env, params, act, np.zeros(1), 1, 40, 20)
+    assert np.ptp(asked) > 1e-3
+
+
+def test_a_terrain_is_refused():
+    env = Quadruped(ground="gaps", cell=0.2, levels=1)
+    with pytest.raises(ValueError, match="expected ground 'flat' for MuJoCo"):
+        walk_in_mujoco(env, env.default_params, None, None, 1, 1, 0)

@@ -50,7 +50,10 @@ def test_the_robot_of_an_episode_is_what_was_drawn():
 
 def test_ranges_of_no_width_leave_the_robot_as_it_is():
     usual = world().params.robot
-    robot = randomised(usual, drawn(**RANGES["none"]))
+    wide = Quadruped(randomisation="playground").default_params.replace(**ALL)
+    episode = draw_episode(jax.random.key(0), wide.replace(**RANGES["none"]))
+    robot = jax.device_get(randomised(usual, episode))
+    assert episode.delay == 0
     same = jax.tree.map(lambda a, b: np.allclose(a, b, rtol=1e-6), robot, usual)
     assert [name for name, value in vars(same).items() if value is False] == []
     assert robot.ground.friction == np.float32(0.8)

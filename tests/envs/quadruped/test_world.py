@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import envs_jax
 from envs_jax.quadruped.kinds import KINDS
 from envs_jax.quadruped.measures import ground_height, places_of_feet, wrapped
 from envs_jax.quadruped.world import draw_command, start, targets
@@ -203,6 +202,11 @@ def test_a_share_of_the_ranges_is_in_use():
     np.testing.assert_allclose(part, 0.25 * whole, rtol=1e-5, atol=1e-6)
 
 
+def test_courses_too_can_begin_slowly():
+    command, _ = commands(True, command_scale=0.5)
+    assert fills(command[:, 0], 0.15, 0.4)
+
+
 def test_on_a_course_it_goes_forward_and_is_steered():
     yaw = np.linspace(-3.1, 3.1, MANY, dtype=np.float32)
     command, heading = commands(True, yaw, 0.2)
@@ -330,48 +334,3 @@ def test_no_action_breaks_the_world(bad):
         assert np.isfinite(leaf).all()
     if np.isnan(bad):
         jax.tree.map(np.testing.assert_array_equal, told[1], world().play(state, 0.0, **CALM)[1])
-
-
-# By name.
-
-
-def test_a_robot_and_images_can_be_asked_for_by_name():
-    env, params = envs_jax.make(
-        "Quadruped-v1", robot="anymal_c", ground="gaps", levels=2, cell=0.2, depth=(6, 9)
-    )
-    assert params.robot.trunk_mass > 15
-    assert env.observation_space(params).spaces["depth"].shape == (6, 9, 1)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"robot": "go3"}, "robot 'go3': expected one of go1, .* nearest is 'go2'"),
-        ({"ground": "stairs"}, "ground 'stairs': expected .* nearest is 'stairs_"),
-        ({"ground": "flat", "scan": "rough"}, "ground 'flat' with scan 'rough'.*nothing to see"),
-        ({"ground": "flat", "depth": (6, 9)}, "ground 'flat' .*nothing to see"),
-        ({"ground": "gaps", "scan": "ruff"}, "scan grid 'ruff'.* nearest is 'rough'"),
-        (
-            {"ground": "gaps", "scan": {"x": [0.0, 1.9], "y": [0.7], "offset": 0.3}},
-            "scan grid reaches 2.02 m from the trunk, outside the map: expected at most 2 m",
-        ),
-        ({"ground": "gaps", "depth": (6,)}, r"depth \(6,\): expected height and width in pixels"),
-        ({"ground": "gaps", "depth": (0, 9)}, r"depth \(0, 9\): expected height and width"),
-        ({"ground": "gaps", "depth": 58}, "depth 58: expected height and width"),
-        ({"ground": "gaps", "levels": 0}, "levels 0: expected a whole number of at least 1"),
-        ({"ground": "gaps", "cell": 0.3}, "cell 0.3 m: expected more than 0, at most 0.2 m"),
-        ({"rewards": "leggedgym"}, "rewards 'leggedgym': .* nearest is 'legged_gym'"),
-        ({"randomisation": "off"}, "randomisation 'off': expected one of own, none, legged_gym"),
-        (
-            {"promotion": "always"},
-            "promotion 'always': expected one of legged_gym, extreme_parkour",
-        ),
-        ({"friction": (0.5,)}, "parameter 'friction' is .*expected shape"),
-        ({"frictoin": (0.5, 1.0)}, "no parameter 'frictoin': nearest is friction"),
-    ],
-)
-def test_bad_arguments_are_one_line(arguments, message):
-    with pytest.raises(ValueError, match=message) as error:
-        env, _ = envs_jax.make("Quadruped-v1", **arguments)
-        env.default_params  # noqa: B018  (the terrain is made when it is asked for)
-    assert "\n" not in str(error.value)
