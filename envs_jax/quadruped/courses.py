@@ -26,8 +26,9 @@ _STONE_WIDTH = 1.0  # m
 
 
 def gaps(rng: np.random.Generator, difficulty: float, grid: Grid) -> Heights:
-    """Gaps of 0.1 + 0.7 d m, with 0.8 to 1.5 m of ground before each."""
-    width = 0.1 + 0.7 * difficulty
+    """Gaps of 0.1 + 0.7 d m, or two cells if that is less, with 0.8 to 1.5 m of ground before."""
+    # From edge to edge a gap is a cell wider than what lies deep, for its walls are ramps.
+    width = 0.1 + 0.7 * difficulty - grid.cell
     heights = np.zeros((grid.size, grid.size))
     for span in _obstacles(rng, grid, (width, width), (0.8, 1.5)):
         heights[span] = -DEPTH

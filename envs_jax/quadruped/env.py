@@ -234,7 +234,7 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         feet, feet_speed = feet_of(state.body, body, robot, control)
         feet_height = feet[:, 2] - robot.foot_radius - ground_height(ground, feet.T)
         swing_peak = jnp.maximum(state.swing_peak, feet_height)
-        fell = has_fallen(body, forces, feet, height, state.origin, directed, params)
+        fell = has_fallen(body, forces, height, state.origin, directed, params)
         terms = reward_terms(
             Step(
                 before=state.body,

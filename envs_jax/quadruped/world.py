@@ -72,8 +72,7 @@ class QuadrupedParams(RewardParams, RandomisationParams):
             y within this of the start, m.
         fall_tilt: cosine of the trunk's tilt below which a robot has fallen.
         fall_height: height of the trunk above the ground below which it has, m.
-        fall_depth: m below a course's start at which a robot has fallen off it. fall_foot: m below
-            it at which a foot has; infinite: never.
+        fall_depth: m below a course's start at which a robot has fallen off it.
         fall_push: N on a corner of the trunk from which on it has; infinite: never.
         track_for_success: share of the velocity tracking reward that success takes beside not
             falling and getting through.
@@ -102,7 +101,6 @@ class QuadrupedParams(RewardParams, RandomisationParams):
     fall_tilt: float = 0.5
     fall_height: float = 0.14
     fall_depth: float = 0.6
-    fall_foot: float = float("inf")
     fall_push: float = float("inf")
     track_for_success: float = 0.0
 
@@ -353,7 +351,6 @@ def disturbed(
 def has_fallen(
     body: Body,
     forces: Forces,
-    feet: jax.Array,
     height: jax.Array,
     origin: jax.Array,
     directed: jax.Array,
@@ -363,14 +360,12 @@ def has_fallen(
 
     Args:
         body: the robot. forces: that act on it.
-        feet: [4, 3], where they are, m.
         height: of the trunk above the ground, m.
         origin: [3], where the episode started, m.
         directed: whether the ground is a course.
         params: of the world.
     """
     off_course = body.position[2] < origin[2] + params.robot.height - params.fall_depth
-    off_course |= (feet[:, 2] < origin[2] - params.fall_foot).any()
     whole = jnp.concatenate([x.reshape(-1) for x in jax.tree.leaves(body)])
     return (
         (rotation_of(body)[2, 2] < params.fall_tilt)

@@ -237,19 +237,6 @@ def test_off_a_course_is_a_fall_and_down_stairs_is_not():
     assert column != column_of(params, "stairs_down")
 
 
-def test_a_foot_in_a_gap_is_a_fall_where_that_counts():
-    params = world().params
-    for kind, counts in (("gaps", True), ("stairs_down", False)):
-        state = world().start(kind, **CALM, level=2)
-        state = with_body(state, angles=[0.0, 0.4, -0.9])  # nearly straight
-        low = np.asarray(state.body.position) - np.array([0.0, 0.0, 0.15])
-        state = with_body(moved(state, 1.6 * counts), position=low + [1.6 * counts, 0.0, 0.0])
-        assert ends(state, level=2, fall_height=-1.0) == (False, False, False)
-        assert ends(state, level=2, fall_height=-1.0, fall_foot=0.4) == (False, False, False)
-        assert ends(state, level=2, fall_height=-1.0, fall_foot=0.15)[0] is counts
-    assert np.isinf(params.fall_foot)
-
-
 def test_a_pushed_trunk_is_a_fall_where_that_counts():
     state = legs_up(world().start("flat", **CALM))
     state = moved(state, z=0.05 - float(world().params.robot.height))

@@ -93,7 +93,8 @@ def test_gaps_have_their_width_and_depth(seed, difficulty):
     levels, lengths = runs(heights[:, 0])
     np.testing.assert_array_equal(levels, [0.0, *[-DEPTH, 0.0] * (len(levels) // 2)])
     gaps, ground = lengths[1::2], lengths[2:-1:2] * GRID.cell
-    np.testing.assert_array_equal(gaps, round((0.1 + 0.7 * difficulty) / GRID.cell))
+    # From edge to edge, which are half a cell from what lies deep on either side.
+    np.testing.assert_array_equal(gaps + 1, round((0.1 + 0.7 * difficulty) / GRID.cell))
     assert len(gaps) >= 2
     assert (ground > 0.8 - 0.026).all() and (ground < 1.5 + 0.026).all()
 
