@@ -83,14 +83,21 @@ def load_policy(
         env_params: how the world to play in differs from the one it was trained in.
 
     Raises:
-        UserError: if there is no such run, checkpoint, member or world, or if it looks different
-            to the policy.
+        UserError: if there is no such run, checkpoint, member or world, if the world looks
+            different to the policy, or if stages of its curriculum have that parameter.
     """
     prepare()
     run = restore(run_dir, env_steps)
     policy = run.policy(member)
     config = run.config
     if env_params:
+        stages = config.curriculum.stages if config.curriculum else ()
+        shadowed = [n for n in env_params if stages and all(n in stage.params for stage in stages)]
+        if shadowed:
+            raise UserError(
+                f"env.params.{shadowed[0]}: every stage of the run's curriculum has its own; "
+                f"expected a stage: {', '.join(stage.name for stage in stages)}"
+            )
         config = merge(config, {"env": {"params": env_params}})
         if _seen(config) != _seen(run.config):
             raise UserError(

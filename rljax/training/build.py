@@ -34,8 +34,7 @@ def make_env(config: Config, stage: str | None = None) -> tuple[AutoReset, Any]:
     try:
         world, params = envs_jax.make(config.env.name, **config.env.params)
         if config.curriculum is not None:
-            name, given = config.env.name, config.env.params
-            world, params = staged(config.curriculum, name, world, params, stage, given)
+            world, params = staged(config.curriculum, config.env.name, world, params, stage)
         elif stage is not None:
             raise UserError(f"stage {stage!r}: the run has no curriculum, expected no stage")
         env = AutoReset(world, config.env.reset, config.env.bank_size)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,12 +17,7 @@ if TYPE_CHECKING:
 
 
 def staged(
-    config: CurriculumConfig,
-    name: str,
-    world: Any,
-    params: Any,
-    stage: str | None = None,
-    given: Collection[str] = (),
+    config: CurriculumConfig, name: str, world: Any, params: Any, stage: str | None = None
 ) -> tuple[WithStages, StageParams]:
     """Return a world with the stages of a curriculum, and its parameters with a single stage.
 
@@ -34,7 +28,6 @@ def staged(
         params: its parameters, where a stage does not say otherwise.
         stage: name of the one that all episodes are of; None: the one that training starts in, and
             that environments leave by themselves if this is how the config has it.
-        given: names of parameters that are not the world's defaults.
 
     Raises:
         UserError: for an unknown stage, a parameter that the world lacks or a value that does not
@@ -44,12 +37,6 @@ def staged(
     from envs_jax.stages import GROUPS, WithStages
 
     stages = []
-    shadowed = [field for field in given if all(field in each.params for each in config.stages)]
-    if shadowed:
-        raise UserError(
-            f"env.params.{shadowed[0]}: every stage of the curriculum has a {shadowed[0]} of its "
-            "own, so this one would never be met; expected it in the stages, or no curriculum"
-        )
     own_words = getattr(world, "stage_params", dict)
     for each in config.stages:
         own = own_words(each.params)

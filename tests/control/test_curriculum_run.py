@@ -14,6 +14,7 @@ import pytest
 import stage_worlds  # noqa: F401  (registers the worlds)
 from rljax.control import CurriculumConfig, Stage
 from rljax.core.config import from_dict, merge
+from rljax.core.errors import UserError
 from rljax.evaluation.evaluate import evaluate
 from rljax.evaluation.policy import load_policy
 from rljax.networks import NetworkConfig
@@ -176,3 +177,9 @@ def test_stages_of_a_run_are_part_of_what_was_trained(whole: Result) -> None:
     other = merge(other, {"curriculum": {"fixed": "turns1"}})
     with pytest.raises(UserError, match="curriculum.fixed is None in the run and cannot become"):
         train(other, whole.run_dir, resume=True, console="silent")
+
+
+def test_what_all_stages_set_is_not_ignored_in_silence(whole: Result) -> None:
+    message = r"env.params.length: every stage .* its own; expected a stage: turns1, .*, turns9$"
+    with pytest.raises(UserError, match=message):
+        load_policy(whole.run_dir, env_params={"length": 1})

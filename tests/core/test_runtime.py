@@ -46,7 +46,10 @@ except ValueError as error:
     told.append(str(error))
 print(json.dumps([*told, os.environ["NPROC"], len(jax.devices())]))
 """
-_TOO_MANY = "devices: 5 asked for, but there {} (cpu). Choose 1 to {}."
+_TOO_MANY = (
+    "devices: 5 asked for, but there {} (cpu). Choose {}; a CPU is split before the first use of "
+    "JAX in a process."
+)
 
 
 @pytest.mark.parametrize(
@@ -65,8 +68,8 @@ def test_threads_and_devices(
     asked: int | None, environment: dict[str, str], threads: str, devices: int
 ) -> None:
     told = _in_a_process(_PREPARED, json.dumps(asked), **environment)
-    there = "is 1" if devices == 1 else f"are {devices}"
-    too_many = _TOO_MANY.format(there, devices)
+    there = ("is 1", "1") if devices == 1 else (f"are {devices}", f"1 to {devices}")
+    too_many = _TOO_MANY.format(*there)
     assert told == [True, threads, devices, "highest", too_many, threads, devices]
 
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 from importlib.metadata import EntryPoint
-from typing import Any
 
 import pytest
 
 import envs_jax
 from probe_envs import TableWorld
-from rljax.control import CurriculumConfig, Stage
-from rljax.core.config import FrozenDict, from_dict, to_dict
+from rljax.core.config import from_dict, to_dict
 from rljax.core.errors import UserError
 from rljax.training import build, presets
 from rljax.training.build import make_env
-from rljax.training.config import Config, EnvConfig
+from rljax.training.config import EnvConfig
 from tiny_runs import plain
 
 LATE = "test/late"
@@ -50,20 +48,3 @@ def test_a_part_of_a_world_may_have_named_numbers() -> None:
     assert config.params["camera"] == {"delay": 8, "offset": (0.3, 0.0, 0.1)}
     assert isinstance(hash(config), int)
     assert from_dict(EnvConfig, json.loads(json.dumps(to_dict(config)))) == config
-
-
-def test_a_parameter_that_every_stage_sets_is_not_ignored() -> None:
-    def config(lengths: list[dict[str, int]], **params: Any) -> Config:
-        stages = tuple(
-            Stage(name=f"stage{i}", params=FrozenDict(length)) for i, length in enumerate(lengths)
-        )
-        return Config(
-            env=EnvConfig(name="stages/chance", params=FrozenDict(params)),
-            curriculum=CurriculumConfig(stages=stages),
-        )
-
-    both = [{"max_steps_in_episode": 3}, {"max_steps_in_episode": 5}]
-    make_env(config(both))
-    make_env(config([{}, both[0]], max_steps_in_episode=9))
-    with pytest.raises(UserError, match=r"env.params.max_steps_in_episode: every stage .* own"):
-        make_env(config(both, max_steps_in_episode=9))
