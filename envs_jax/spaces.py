@@ -46,7 +46,7 @@ centralised critic may see. No actor does."""
 
 ACTIVE = "active"
 """Reserved part of a multi-agent world's observation: bool ``[num_agents]``, whether the agent acts
-in this step. What others did while inactive is not learnt from."""
+in this step. No actor learns from what it did while inactive; a critic learns from all steps."""
 
 PRIVILEGED = "privileged"
 """Reserved part of a dict observation: numbers of any shape that only the critic sees, such as true

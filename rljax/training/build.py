@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -15,6 +16,8 @@ from rljax.training.config import Config
 from rljax.training.presets import available
 from rljax.training.program import Program
 from rljax.training.staging import make_stages, staged
+
+_OURS, _LIBRARIES = ("envs_jax.", "rljax."), ("jax", "numpy", "flax", "chex", "gymnax")
 
 
 def make_env(config: Config, stage: str | None = None) -> tuple[AutoReset, Any]:
@@ -43,7 +46,21 @@ def make_env(config: Config, stage: str | None = None) -> tuple[AutoReset, Any]:
             jax.eval_shape(lambda keys: env.init(keys, params, True), key)
         return env, params
     except ValueError as error:
-        raise UserError(str(error)) from None
+        raise UserError(f"{error}{_place(error)}") from None
+
+
+def _place(error: Exception) -> str:
+    """Where a world's own code failed, to append to a message; "" for what ours says of itself."""
+    place, trace = "", error.__traceback__
+    while trace is not None:
+        module = trace.tb_frame.f_globals.get("__name__", "")
+        if module.startswith(_OURS):
+            place = ""
+        elif not module.startswith(_LIBRARIES):
+            name = Path(trace.tb_frame.f_code.co_filename).name
+            place = f" (raised in {name}, line {trace.tb_lineno})"
+        trace = trace.tb_next
+    return place
 
 
 def hardest_stage(config: Config) -> str | None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from importlib.metadata import EntryPoint
+from typing import Any
 
+import jax.numpy as jnp
 import pytest
 
 import envs_jax
+import stage_worlds  # noqa: F401  (registers its worlds)
 from probe_envs import TableWorld
 from rljax.core.config import from_dict, to_dict
 from rljax.core.errors import UserError
@@ -48,3 +51,16 @@ def test_a_part_of_a_world_may_have_named_numbers() -> None:
     assert config.params["camera"] == {"delay": 8, "offset": (0.3, 0.0, 0.1)}
     assert isinstance(hash(config), int)
     assert from_dict(EnvConfig, json.loads(json.dumps(to_dict(config)))) == config
+
+
+def test_a_world_that_fails_is_told_with_its_place() -> None:
+    class Broken(TableWorld):
+        def reset_env(self, key: Any, params: Any) -> Any:
+            return jnp.stack([jnp.zeros(2), jnp.zeros(3)]), None
+
+    envs_jax.register("test/broken", lambda: Broken("constant"))
+    config = plain(env={"name": "test/broken", "random_phase": True})
+    with pytest.raises(UserError, match=r"same shape.* \(raised in test_build.py, line \d+\)$"):
+        make_env(config)
+    with pytest.raises(UserError, match=r"no parameter 'lenth'.*[^)]$"):
+        make_env(plain(env={"name": "stages/lock", "params": {"lenth": 3}}))
