@@ -14,8 +14,8 @@ from experiments.cli import OK, Parser, command, print_table
 from rljax.core.errors import UserError
 
 _WORLD = "Quadruped-v1"
-_CONTROL = 50  # steps a second
-_SETTLE = 100  # steps from standing to walking
+_SETTLE = 2.0  # s from standing to walking
+_LEAST = 2.02  # s of an episode
 
 _HELP = """Play episodes of a quadruped, and say how well it follows commands.
 
@@ -48,7 +48,7 @@ def _parser() -> Parser:
 def main(argv: list[str]) -> int:
     """Do what the command line says; return the exit code."""
     options = _parser().parse_args(argv)
-    least = {"episodes": 1, "seconds": (_SETTLE + 1) / _CONTROL, "mujoco": 0}
+    least = {"episodes": 1, "seconds": _LEAST, "mujoco": 0}
     for name, value in least.items():
         if not getattr(options, name) >= value:
             raise UserError(f"--{name} {getattr(options, name)}: expected at least {value}")
@@ -78,6 +78,7 @@ def _assess(run: str, options: Namespace) -> dict[str, Any]:
 
     import envs_jax
     from envs_jax.quadruped.assessment import tracking, traversal, walk
+    from envs_jax.quadruped.env import SUBSTEPS
 
     env, params = envs_jax.make(_WORLD, **trained.params)
 
@@ -86,8 +87,10 @@ def _assess(run: str, options: Namespace) -> dict[str, Any]:
         return policy.algorithm.act(policy.state, carry, seen, forgets, None)
 
     carry = policy.initial_carry(options.episodes)
-    seconds = round(options.seconds * _CONTROL)
-    play = walk(env, decide, carry, options.episodes, steps=seconds, settle=_SETTLE)
+    control = float(params.dt) * SUBSTEPS
+    settle = round(_SETTLE / control)
+    steps = max(round(options.seconds / control), settle + 1)
+    play = walk(env, decide, carry, options.episodes, steps=steps, settle=settle)
     result: dict[str, Any] = {"flat or any level": tracking(play(params, options.seed))}
     if options.levels:
         whole = int(params.max_steps_in_episode)
@@ -104,9 +107,7 @@ def _assess(run: str, options: Namespace) -> dict[str, Any]:
 
         alone = policy.initial_carry(1)
         try:
-            walks = walk_in_mujoco(
-                env, params, jax.jit(act), alone, options.mujoco, seconds, _SETTLE
-            )
+            walks = walk_in_mujoco(env, params, jax.jit(act), alone, options.mujoco, steps, settle)
         except ValueError as error:
             raise UserError(f"--mujoco: {error}") from None
         result["MuJoCo"] = tracking(walks)
