@@ -39,7 +39,7 @@ _AT_LEAST_0 = (
     "spawn_radius",
     "fall_push",
 )
-# Ranges, and what their lower end must be above, or at least be where that is 0 exactly.
+# Ranges, and what their lower ends must be at least; factors of what must not be 0 stay off it.
 _RANGES = {
     "command_x": None,
     "command_y": None,

@@ -81,8 +81,7 @@ class Quadruped(Environment[QuadrupedState, QuadrupedParams]):
         ground: "flat", or kinds of terrain joined by "+", see
             :func:`~envs_jax.quadruped.terrain.kinds_of`.
         levels: rows of the terrain, easiest first. cell: of its grid, m. terrain_seed: it is made
-            with. roughness: factor of random unevenness, of
-            courses and of "rough_slope".
+            with. roughness: factor of random unevenness, of courses and of "rough_slope".
         rewards: whose weights: "legged_gym", "extreme_parkour" or "playground". randomisation:
             whose ranges and noise: these, "own" or "none", see
             :data:`~envs_jax.quadruped.randomisation.RANGES`.
