@@ -29,6 +29,10 @@ SMALL: dict[str, Any] = {
     "devices": 1,
     "network": {"hidden_sizes": [8], "head_sizes": [8], "core_size": 8, "encoders": {"scan": [8]}},
     "ppo": {"minibatches": 1},
+    "curriculum": {
+        "stages": [{"name": f"level{level}", "params": {"level": level}} for level in range(2)],
+        "start_up_to": "level1",
+    },
     # Steps of 12 cm, of which the first is a metre and a half away.
     "env": {
         "params": {
