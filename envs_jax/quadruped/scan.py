@@ -24,6 +24,7 @@ class ScanGrid:
         x: forward of the trunk's origin, m.
         y: to its left, m.
         offset: height of the trunk above ground that reads 0, m.
+        scale: of what is read.
 
     Raises:
         ValueError: an axis is empty, or a number is not finite.
@@ -32,9 +33,11 @@ class ScanGrid:
     x: tuple[float, ...]
     y: tuple[float, ...]
     offset: float
+    scale: float = 1.0
 
     def __post_init__(self) -> None:
-        for name, axis in (("x", self.x), ("y", self.y), ("offset", (self.offset,))):
+        single = {"offset": (self.offset,), "scale": (self.scale,)}
+        for name, axis in ({"x": self.x, "y": self.y} | single).items():
             if not axis or not all(map(math.isfinite, axis)):
                 raise ValueError(f"scan grid's {name} {axis}: expected one finite number or more")
 
@@ -58,7 +61,7 @@ def _even(first: float, last: float, gap: float) -> tuple[float, ...]:
 SCAN_GRIDS = MappingProxyType(
     {
         "parkour": ScanGrid(_even(-0.45, 1.2, 0.15), _even(-0.75, 0.75, 0.15), 0.3),
-        "rough": ScanGrid(_even(-0.8, 0.8, 0.1), _even(-0.5, 0.5, 0.1), 0.5),
+        "rough": ScanGrid(_even(-0.8, 0.8, 0.1), _even(-0.5, 0.5, 0.1), 0.5, 5.0),
     }
 )
 
@@ -72,19 +75,21 @@ def scan_grid(grid: str | Mapping[str, Any]) -> ScanGrid:
     if not isinstance(grid, Mapping):
         check_word("scan grid", grid, SCAN_GRIDS)
         return SCAN_GRIDS[grid]
+    given = {"scale": 1.0, **grid}
     fields = [field.name for field in dataclasses.fields(ScanGrid)]
-    for name in grid:
+    for name in given:
         check_word("scan grid's field", name, fields)
-    axes = []
+    axes: dict[str, Any] = {}
     for name in fields:
         try:
-            axes.append(tuple(np.ravel(np.asarray(grid.get(name, ()), float)).tolist()))
+            axes[name] = tuple(np.ravel(np.asarray(given.get(name, ()), float)).tolist())
         except (TypeError, ValueError):
-            raise ValueError(f"scan grid's {name} {grid[name]!r}: expected numbers") from None
-    x, y, offset = axes
-    if len(offset) != 1:
-        raise ValueError(f"scan grid's offset {offset}: expected one number")
-    return ScanGrid(x, y, *offset)
+            raise ValueError(f"scan grid's {name} {given[name]!r}: expected numbers") from None
+    for name in ("offset", "scale"):
+        if len(axes[name]) != 1:
+            raise ValueError(f"scan grid's {name} {axes[name]}: expected one number")
+        (axes[name],) = axes[name]
+    return ScanGrid(**axes)
 
 
 def scan(
@@ -96,11 +101,11 @@ def scan(
     noise: jax.Array | float = 0.0,
     key: jax.Array | None = None,
 ) -> jax.Array:
-    """How far the ground is below a robot, ``clip(z - offset - h, -1, 1) + noise``.
+    """How far the ground is below a robot, ``scale * (clip(z - offset - h, -1, 1) + noise)``.
 
     Beyond the map's edge the ground is as high as at it.
 
-    Source: `_get_heights` of legged_gym, which scales by 5, and extreme-parkour.
+    Source: `_get_heights` of legged_gym and extreme-parkour.
 
     Args:
         ground: the map.
@@ -118,7 +123,7 @@ def scan(
     below = jnp.clip(position[2] - grid.offset - height, -1.0, 1.0)
     if key is not None:
         below += noise * (2.0 * jax.random.uniform(key, (grid.size,)) - 1.0)
-    return below
+    return grid.scale * below
 
 
 def scan_points(

@@ -31,6 +31,8 @@ def test_grids_are_those_of_their_sources() -> None:
     assert (len(rough.x), len(rough.y), rough.size) == (17, 11, 187)
     assert (rough.x[0], rough.x[-1], rough.y[0], rough.y[-1]) == (-0.8, 0.8, -0.5, 0.5)
     assert np.allclose(np.diff(rough.x), 0.1) and np.allclose(np.diff(rough.y), 0.1)
+    assert (parkour.offset, parkour.scale) == (0.3, 1.0)
+    assert (rough.offset, rough.scale) == (0.5, 5.0)
 
 
 @pytest.mark.parametrize("name", SCAN_GRIDS)
@@ -44,18 +46,19 @@ def test_points_turn_with_the_heading_alone(name: str, yaw: float) -> None:
     at_y = 4 + np.sin(yaw) * x + np.cos(yaw) * y
     expected = np.clip(1.0 - grid.offset - at_x / 10 - at_y / 100, -1, 1).ravel()
     assert seen.shape == (grid.size,) and seen.dtype == jnp.float32
-    np.testing.assert_allclose(seen, expected, atol=0.0028)  # half a cell along both axes
+    expected *= grid.scale
+    np.testing.assert_allclose(seen, expected, atol=0.0028 * grid.scale)  # half a cell, both axes
 
 
-def test_values_are_clipped_and_less_by_the_offset() -> None:
+def test_values_are_less_by_the_offset_clipped_and_scaled() -> None:
     ground, level, rough = sloped(), turned(0.0), scan_grid("rough")
-    for height, value in ((9.0, 1.0), (-9.0, -1.0)):
+    for height, value in ((9.0, 5.0), (-9.0, -5.0)):
         seen = scan(ground, jnp.asarray([5.0, 4.0, height]), level, rough)
         np.testing.assert_array_equal(seen, np.full(187, value, np.float32))
     here = jnp.asarray([5.0, 4.0, 0.8])
     lower = dataclasses.replace(rough, offset=rough.offset + 0.05)
     drop = scan(ground, here, level, rough) - scan(ground, here, level, lower)
-    np.testing.assert_allclose(drop, 0.05, atol=1e-6)
+    np.testing.assert_allclose(drop, 5 * 0.05, atol=1e-5)
 
 
 def test_beyond_the_map_is_its_edge() -> None:
@@ -67,7 +70,8 @@ def test_beyond_the_map_is_its_edge() -> None:
 def test_noise_is_uniform() -> None:
     args = (sloped(), jnp.asarray([5.0, 4.0, 0.8]), turned(0.3), scan_grid("rough"))
     off = np.stack([scan(*args, noise=0.2, key=jax.random.key(i)) - scan(*args) for i in range(9)])
-    assert -0.2 <= off.min() < -0.199 and 0.199 < off.max() <= 0.2
+    off /= 5.0
+    assert -0.2001 <= off.min() < -0.199 and 0.199 < off.max() <= 0.2001
     np.testing.assert_allclose(off.std(), 0.2 / 3**0.5, rtol=0.05)
     assert np.abs(np.corrcoef(off) - np.eye(9)).max() < 0.3
     np.testing.assert_array_equal(scan(*args, noise=0.2), scan(*args))
@@ -86,6 +90,7 @@ def test_a_grid_of_points_from_a_file() -> None:
     made = scan_grid({"x": [0.2, 0.4, 1.2], "y": 0.5, "offset": 0.25})
     assert made == ScanGrid((0.2, 0.4, 1.2), (0.5,), 0.25)
     assert made.size == 3 and made.reach == pytest.approx(1.3)
+    assert scan_grid({"x": 0, "y": 0, "offset": 0, "scale": 5}).scale == 5.0
     assert all(scan_grid(name).reach < 1.42 for name in SCAN_GRIDS)
 
 
@@ -99,7 +104,10 @@ def test_a_grid_of_points_from_a_file() -> None:
         ),
         (lambda: scan_grid({"x": ["a"], "y": 0, "offset": 0}), "scan grid's x .*expected numbers"),
         (lambda: scan_grid(5), "scan grid 5: expected one of"),
-        (lambda: scan_grid({"z": [0.0]}), "scan grid's field 'z': expected one of x, y, offset"),
+        (
+            lambda: scan_grid({"z": [0.0]}),
+            "scan grid's field 'z': expected one of x, y, offset,",
+        ),
         (lambda: scan_grid({"x": [0.0], "y": 0.0, "offset": (0, 1)}), "scan grid's offset"),
         (lambda: ScanGrid((), (0.0,), 0.0), "scan grid's x"),
         (lambda: ScanGrid((0.0,), (0.0, float("nan")), 0.0), "scan grid's y"),
