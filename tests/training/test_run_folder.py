@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from rljax.core.errors import UserError
-from rljax.training import run_folder
 from rljax.training.run_folder import RunFolder, describe_environment
 from tiny_runs import plain
 
@@ -79,4 +78,3 @@ def test_the_environment_is_json_and_does_not_need_git(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(subprocess, "run", no_git)
     assert describe_environment()["git_commit"] is None
-    assert run_folder._version("no-such-package") is None
