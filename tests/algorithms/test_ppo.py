@@ -282,7 +282,7 @@ def test_lengths_that_do_not_divide():
         make_probe("probe/ticking", 8, {"core": "gru"}, rollout_length=20, bptt_length=8)
     # A rollout shorter than a chunk is one chunk.
     make_probe("probe/ticking", 8, {"core": "gru"}, rollout_length=6, bptt_length=24)
-    with pytest.raises(UserError, match="num_envs 3 with 1 item.*minibatches 8.*: 8"):
+    with pytest.raises(UserError, match="num_envs 3 with 1 item.*into 8 minibatches.*: 8"):
         make_probe(
             "probe/ticking", 3, {"core": "gru"}, rollout_length=8, minibatches=4, accumulation=2
         )

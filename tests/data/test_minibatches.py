@@ -123,5 +123,5 @@ def test_sizes_that_do_not_divide(sizes, nearest):
         choose_blocks(*sizes)
     message = str(error.value)
     assert f"num_envs {envs} with {chunks} item(s)" in message
-    assert f"minibatches {minibatches}" in message
+    assert f"into {minibatches} minibatches" in message
     assert message.endswith(f"work: {nearest}")

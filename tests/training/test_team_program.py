@@ -36,7 +36,8 @@ def group(kind, core):
         ENVS,
         KINDS[kind],
         {"core": core, "policy_scale": 1.0},
-        {"normalise_observations": True},
+        # Agents with one actor may not have moments of their own.
+        {"normalise_observations": not KINDS[kind].get("share_parameters", False)},
         {"num_agents": AGENTS, "actions": "masked", "rests": True},
         rollout_length=8,
         bptt_length=4,

@@ -73,7 +73,7 @@ def test_a_step_tells_reward_errors_and_level():
     told = info["metrics"]
     assert set(info) == {"success", "group", "metrics"}
     terms = [name for name in told if name.startswith("reward_")]
-    assert len(terms) == 26
+    assert len(terms) == 28
     share = sum(told[name] for name in terms)
     np.testing.assert_allclose(reward, CONTROL * share, rtol=1e-4, atol=1e-5)
     assert (np.asarray(share) != 0).all()

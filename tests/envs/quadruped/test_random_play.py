@@ -25,7 +25,7 @@ from quadruped_worlds import CONTROL, keys, strong
 CHUNK = 200  # steps
 EPISODE = 250  # steps: five seconds, of which a robot lies on the ground for most
 DEEP = 0.04  # m
-HAS_PITS = np.isin(KINDS, ("gaps", "steps", "parkour"))
+HAS_PITS = np.isin(list(KINDS), ("gaps", "steps", "parkour"))
 RENEWED = 0.2  # share of the robots that get another action in a step
 
 COMMON: dict[str, Any] = {"max_steps_in_episode": EPISODE, "push_steps": 50}
