@@ -19,18 +19,24 @@ def leaf_specs(tree: chex.ArrayTree) -> dict[str, str]:
     return {jax.tree_util.keystr(path): _spec(leaf) for path, leaf in leaves}
 
 
-def state_digest(tree: chex.ArrayTree) -> str:
-    """SHA-256 (hex) over path, dtype, shape and bytes of every leaf.
+def leaf_digests(tree: chex.ArrayTree) -> dict[str, str]:
+    """Path of every leaf -> SHA-256 (hex) over its path, dtype, shape and bytes.
 
     The same for the same values on whatever devices and however sharded. With several
     processes all of them must call it, for it gathers what is spread over them.
     """
-    digest = hashlib.sha256()
-    for spec, data in zip(leaf_specs(tree).items(), _host_data(tree), strict=True):
-        digest.update(repr(spec).encode())
+    digests = {}
+    for (path, spec), data in zip(leaf_specs(tree).items(), _host_data(tree), strict=True):
+        digest = hashlib.sha256(repr((path, spec)).encode())
         # Seen as plain bytes: bfloat16 and friends have no buffer protocol of their own.
         digest.update(np.ascontiguousarray(data).reshape(-1).view(np.uint8).data)
-    return digest.hexdigest()
+        digests[path] = digest.hexdigest()
+    return digests
+
+
+def state_digest(tree: chex.ArrayTree) -> str:
+    """SHA-256 (hex) over all of :func:`leaf_digests`: one number for the whole tree."""
+    return hashlib.sha256("".join(leaf_digests(tree).values()).encode()).hexdigest()
 
 
 def _spec(leaf: Any) -> str:

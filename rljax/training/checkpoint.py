@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import chex
 
-from rljax.core.digest import leaf_specs, state_digest
+from rljax.core.digest import leaf_digests, leaf_specs
 from rljax.core.errors import UserError
 from rljax.training import checkpoint_record as records
 from rljax.training.checkpoint_retention import OrbaxPolicy, Retention, ranked
@@ -87,12 +87,13 @@ class Checkpoints:
             raise self._failure(failed, error) from error
 
     def restore(
-        self, abstract_state: chex.ArrayTree, env_steps: int | None = None
+        self, abstract_state: chex.ArrayTree, env_steps: int | None = None, partial: bool = False
     ) -> tuple[int, chex.ArrayTree, dict[str, Any]]:
         """Reads the newest good checkpoint, or the one at `env_steps` and no other.
 
         `abstract_state` gives structure, shapes, dtypes and shardings (`jax.ShapeDtypeStruct`s or
-        arrays); a leaf without sharding goes to the first local device. Damaged checkpoints are
+        arrays); a leaf without sharding goes to the first local device. `partial`: it is a part of
+        what was saved, with the same paths; nothing else is read. Damaged checkpoints are
         skipped with a warning each; they stay where they are until this run saves.
 
         Returns:
@@ -105,7 +106,7 @@ class Checkpoints:
         damaged: dict[int, Exception] = {}
         for step in self._wanted_steps(env_steps):
             try:
-                state, record = self._load(step, abstract_state)
+                state, record = self._load(step, abstract_state, partial)
             except records.DamagedError as error:
                 damaged[step] = error
                 continue
@@ -161,15 +162,20 @@ class Checkpoints:
             f"no checkpoint at {env_steps} env steps in {self.directory}; the nearest is at {near}"
         )
 
-    def _load(self, step: int, abstract: chex.ArrayTree) -> tuple[chex.ArrayTree, dict[str, Any]]:
+    def _load(
+        self, step: int, abstract: chex.ArrayTree, partial: bool
+    ) -> tuple[chex.ArrayTree, dict[str, Any]]:
         record = records.read_record(self.directory / str(step))
-        if difference := records.first_difference(record["leaves"], leaf_specs(abstract)):
+        here, there, digests = leaf_specs(abstract), record["leaves"], record["leaf_sha256"]
+        if partial:
+            there, digests = ({k: v for k, v in x.items() if k in here} for x in (there, digests))
+        if difference := records.first_difference(there, here):
             raise UserError(
                 f"the checkpoint at {step} env steps in {self.directory} is of another "
                 f"configuration: {difference}"
             )
         state = self._store.read(step, abstract)
-        if state_digest(state) != record["state_sha256"]:
+        if leaf_digests(state) != digests:
             raise records.DamagedError("its contents do not match their digest")
         if changes := records.version_changes(record):
             _log.warning("the checkpoint at %d env steps is of other versions: %s", step, changes)

@@ -10,11 +10,12 @@ from typing import Any
 
 import chex
 
-from rljax.core.digest import leaf_specs, state_digest
+from rljax.core.digest import leaf_digests, leaf_specs
 from rljax.core.errors import UserError
 from rljax.core.versions import versions
 
 ITEM = "record"  # the name of the Orbax item, hence of the folder in a checkpoint
+_FORMAT = 2  # of the record; 1 had one digest for all leaves
 
 
 class DamagedError(Exception):
@@ -32,10 +33,11 @@ def new_record(
     """
     metric = None if metric is None else float(metric)
     record = {
+        "format": _FORMAT,
         "env_steps": _checked_step(env_steps),
         "metric": metric if metric is not None and math.isfinite(metric) else None,
-        "state_sha256": state_digest(state),
         "leaves": leaf_specs(state),
+        "leaf_sha256": leaf_digests(state),
         "versions": versions(),
         "meta": dict(meta or {}),
     }
@@ -47,7 +49,7 @@ def read_record(checkpoint: Path) -> dict[str, Any]:
     """The record in the folder of one checkpoint.
 
     Raises:
-        DamagedError: it is missing, is not JSON, or was changed.
+        DamagedError: it is missing, is not JSON, was changed, or is of another format.
     """
     try:
         record: dict[str, Any] = json.loads(
@@ -58,6 +60,8 @@ def read_record(checkpoint: Path) -> dict[str, Any]:
         raise DamagedError(f"its record is unreadable ({type(error).__name__})") from error
     if seal != _seal(record):
         raise DamagedError("its record does not match its digest")
+    if record.get("format", 1) != _FORMAT:
+        raise DamagedError("another version of rljax wrote it")
     return record
 
 
@@ -71,7 +75,7 @@ def peek(checkpoint: Path) -> dict[str, Any] | None:
 
 def same(record: Mapping[str, Any], stored: Mapping[str, Any] | None) -> bool:
     """Whether two records are of the same state with the same metric and meta."""
-    keys = ("state_sha256", "metric", "meta")
+    keys = ("leaf_sha256", "metric", "meta")
     return stored is not None and all(record[key] == stored[key] for key in keys)
 
 

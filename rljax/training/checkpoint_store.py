@@ -49,7 +49,7 @@ class Store:
         if jax.process_index() == 0:
             for left in self.directory.glob(_UNFINISHED):  # by a kill or a full disk
                 shutil.rmtree(left, ignore_errors=True)
-        items = {_STATE: ocp.args.StandardSave(state), ITEM: ocp.args.JsonSave(record)}
+        items = {_STATE: ocp.args.PyTreeSave(state), ITEM: ocp.args.JsonSave(record)}
         try:
             if not orbax.save(step, args=ocp.args.Composite(**items)):
                 raise RuntimeError(f"refused by Orbax, whose newest is {orbax.latest_step()}")
@@ -67,16 +67,21 @@ class Store:
                 raise
 
     def read(self, step: int, abstract: chex.ArrayTree) -> chex.ArrayTree:
-        """The arrays of `step`, placed as `abstract` says, else on the first local device.
+        """The arrays of `step` that `abstract` has, placed as it says, else on the first device.
 
         Raises:
             DamagedError: they cannot be read, by this or another process.
         """
         state, reason = None, None
-        item = ocp.args.StandardRestore(jax.tree.map(_placed, abstract))
+        item = jax.tree.map(_placed, abstract)
+        wanted = ocp.args.PyTreeRestore(
+            item,
+            restore_args=ocp.checkpoint_utils.construct_restore_args(item),
+            partial_restore=True,
+        )
         with _muted():
             try:
-                args = ocp.args.Composite(**{_STATE: item})
+                args = ocp.args.Composite(**{_STATE: wanted})
                 state = self._manager().restore(step, args=args)[_STATE]
             except Exception as error:  # Orbax raises many unrelated types for damaged files
                 reason = one_line(error)

@@ -50,7 +50,9 @@ class Restored(NamedTuple):
 
 
 def restore(run_dir: str | os.PathLike[str], env_steps: int | str | None = None) -> Restored:
-    """Read a run folder; a student's does without its teacher's.
+    """Read what a run learnt; a student's folder does without its teacher's.
+
+    Nothing else of a checkpoint is read, so the world may have other state than it had then.
 
     Args:
         run_dir: the run folder.
@@ -69,8 +71,9 @@ def restore(run_dir: str | os.PathLike[str], env_steps: int | str | None = None)
             raise UserError(f"no checkpoint in {folder.checkpoints_path} has an evaluation yet")
         if wanted is not None and not isinstance(wanted, int):
             raise UserError(f"env_steps: got {wanted!r}, expected a number or 'best'")
-        steps, state, _ = checkpoints.restore(program.abstract_state(), wanted)
-    return Restored(config, program, steps, program.policies(state))
+        learnt = program.algorithm.policy(program.abstract_state())
+        steps, policy, _ = checkpoints.restore(learnt, wanted, partial=True)
+    return Restored(config, program, steps, program.policies(policy))
 
 
 def find_teacher(config: Config, folder: RunFolder | None = None) -> Teacher | None:

@@ -11,8 +11,11 @@ import pytest
 
 import rljax
 from rljax.core.errors import UserError
+from rljax.core.types import TrainState
 from rljax.evaluation.evaluate import evaluate
 from rljax.evaluation.policy import load_policy
+from rljax.training.config import Config
+from rljax.training.program import Program
 from rljax.training.train import Result, train
 from tiny_runs import rich, run_python
 
@@ -22,12 +25,15 @@ _STEPS, _BATCH = 5, 3
 pytestmark = pytest.mark.usefixtures("quick_programs")
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Result:
+def _config() -> Config:
     """Two members with recurrent networks and running moments of the observations."""
     evaluation = {"episodes": 16, "max_steps": 200, "greedy": False}  # members act differently then
-    config = rich(evaluation=evaluation, ppo={"learning_rate": 0.01})
-    return train(config, tmp_path_factory.mktemp("policy") / "run", console="silent")
+    return rich(evaluation=evaluation, ppo={"learning_rate": 0.01})
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    return train(_config(), tmp_path_factory.mktemp("policy") / "run", console="silent")
 
 
 def _actions(run_dir: str | Path) -> list[list[int]]:
@@ -47,6 +53,21 @@ def test_three_lines_are_enough(run: Result) -> None:
     policy = rljax.load_policy(run.run_dir)
     action, carry = policy.act(np.zeros((2, 4), np.float32))
     assert action.shape == (2,) and jax.tree.leaves(carry)[0].shape[0] == 2
+
+
+def test_a_world_may_have_another_state_since(run: Result, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only parameters and moments are read of a checkpoint, so what else it has does not matter."""
+    before = _actions(run.run_dir)
+    trace = Program._trace_init
+
+    def grown(program: Program) -> TrainState:
+        state = trace(program)
+        return state.replace(actors=state.actors.replace(env_state=(state.actors.env_state, 1)))
+
+    monkeypatch.setattr(Program, "_trace_init", grown)
+    with pytest.raises(UserError, match="leaf .actors.env_state"):
+        train(_config(), run.run_dir, resume=True, console="silent")
+    assert _actions(run.run_dir) == before
 
 
 def test_a_new_process_acts_the_same(run: Result) -> None:

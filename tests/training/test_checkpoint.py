@@ -14,6 +14,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from rljax.core.digest import state_digest
 from rljax.core.errors import UserError
+from rljax.training import checkpoint_record
 from rljax.training.checkpoint import Checkpoints
 
 
@@ -142,6 +143,38 @@ def test_another_configuration_is_told_and_not_skipped(
     line = str(error.value)
     assert f"at 2 env steps in {tmp_path} is of another configuration" in line
     assert f"leaf {leaf} is {there} there, {here} here" in line and "\n" not in line
+
+
+@flax.struct.dataclass
+class Part:
+    params: Any
+    low: jax.Array
+    nothing: Any = None
+
+
+def test_a_part_is_restored_whatever_the_rest_has_become(tmp_path: Path) -> None:
+    saved = _state()
+    part = Part(saved.params, saved.low)
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(7, saved)
+        step, restored, _ = checkpoints.restore(jax.eval_shape(lambda: part), partial=True)
+        assert step == 7 and state_digest(restored) == state_digest(part)
+        with pytest.raises(UserError, match="leaf .opt.* is .* there, no such leaf here"):
+            checkpoints.restore(jax.eval_shape(lambda: part))
+        more = jax.eval_shape(lambda: part.replace(nothing=jnp.zeros(2)))
+        with pytest.raises(UserError, match="leaf .nothing is missing there"):
+            checkpoints.restore(more, partial=True)
+
+
+def test_a_record_of_another_format_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Checkpoints(tmp_path) as checkpoints:
+        monkeypatch.setattr(checkpoint_record, "_FORMAT", 1)
+        checkpoints.save(3, _state())
+        monkeypatch.undo()
+        with pytest.raises(UserError, match=r"tried 3 \(another version of rljax wrote it\)"):
+            checkpoints.restore(_abstract())
 
 
 def test_nothing_to_restore_is_told(tmp_path: Path) -> None:

@@ -213,7 +213,7 @@ def test_members_over_devices_are_close_to_each_alone():
 def test_policies_are_those_of_the_members():
     made = program("gru", seeds=SEEDS, mode="map")
     state = made.init()
-    policies = made.policies(state)
+    policies = made.policies(made.algorithm.policy(state))
     assert len(policies) == 2
     for i, policy in enumerate(policies):
         chex.assert_trees_all_equal(policy.params, member(on_host(state).params, i))
