@@ -118,7 +118,10 @@ class Program:
         def make() -> TrainState:
             return run(*self._inputs())
 
-        state: TrainState = jax.jit(make, out_shardings=shardings)()
+        # It runs once, so optimising it would take longer than it saves.
+        quickly = {"xla_backend_optimization_level": 0}
+        start = jax.jit(make, out_shardings=shardings, compiler_options=quickly)
+        state: TrainState = start()
         return state
 
     def abstract_state(self) -> TrainState:
