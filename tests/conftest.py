@@ -21,6 +21,8 @@ os.environ.setdefault("MUJOCO_GL", "egl")  # which needs no display
 _FLAGS = (
     "--xla_force_host_platform_device_count=8",
     "--xla_cpu_collective_call_terminate_timeout_seconds=60",
+    # Most of what tests compile runs for a moment only; see `helpers.optimised` for the rest.
+    "--xla_backend_optimization_level=0",
     # JAX 0.11 has the newer emitters of kernels alone, and refuses an option that it does not know.
     # With the older ones the tests' programs, of many small kernels, compile three times as fast.
     *(("--xla_cpu_use_fusion_emitters=false",) if version("jax").startswith("0.10.") else ()),
@@ -47,20 +49,6 @@ def fresh_trace_counters() -> Iterator[None]:
 
     chex.clear_trace_counter()
     yield
-
-
-@pytest.fixture(scope="module")
-def quick_programs() -> Iterator[None]:
-    """Compile a module's training programs with little optimisation: they run for a moment only.
-
-    Not for tests that compare bits with other processes, or with programs of other modules.
-    """
-    from helpers import QUICK
-    from rljax.training.program import Program
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Program, "compiler_options", QUICK)
-        yield
 
 
 _MOST_MAPPINGS = 25_000  # Linux allows a process 65,530; LLVM aborts when there is none left

@@ -19,9 +19,9 @@ from rljax.core.mesh import Shards
 from rljax.core.types import TrainState
 from rljax.networks import ActorCritic, NetworkConfig, make_network
 
-# Half the time to compile, twice the time to run: for what runs only a few times.
-QUICK: dict[str, Any] = {"xla_backend_optimization_level": 0}
-# As users compile, which conftest.py turns off: bits that do not depend on what else is computed.
+# As users compile, which conftest.py turns off: half the time to run, twice the time to compile.
+optimised = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 3})
+# Likewise: bits that do not depend on what else is computed.
 _HAS_BOTH_EMITTERS = "xla_cpu_use_fusion_emitters" in os.environ.get("XLA_FLAGS", "")
 EXACT: dict[str, Any] = {"xla_cpu_use_fusion_emitters": True} if _HAS_BOTH_EMITTERS else {}
 SMALL: dict[str, Any] = {"hidden_sizes": (8,), "core_size": 8}
@@ -51,7 +51,7 @@ class Probe(NamedTuple):
 
     def init(self, num_envs: int, seed: int = 0) -> TrainState:
         """A member's state on one device."""
-        init = jax.jit(self.algorithm.init, compiler_options=QUICK)
+        init = jax.jit(self.algorithm.init)
         return init(jax.random.key(seed), jnp.arange(num_envs))
 
 
@@ -94,11 +94,11 @@ def make_probe(
 Loop = Callable[[TrainState, int], tuple[TrainState, dict[str, jax.Array]]]
 
 
-def make_loop(probe: Probe, quick: bool = False) -> Loop:
+def make_loop(probe: Probe, jit: Callable[..., Any] = jax.jit) -> Loop:
     """Return ``run(state, updates)``: state and last metrics after so many, compiled once."""
     update = jax.jit(lambda state: probe.algorithm.update(state, probe.shards))
 
-    @functools.partial(jax.jit, compiler_options=QUICK if quick else None)
+    @jit
     def run(state: TrainState, updates: int) -> tuple[TrainState, dict[str, jax.Array]]:
         metrics = jax.eval_shape(update, state)[1]
         start = (state, jax.tree.map(lambda m: jnp.zeros(m.shape, m.dtype), metrics))

@@ -14,7 +14,6 @@ from envs_jax.quadruped import dynamics
 from envs_jax.quadruped.engine import Body, Forces, simulate
 from envs_jax.quadruped.heights import HeightMap
 from envs_jax.quadruped.robot import Robot
-from helpers import QUICK
 
 BATCH = 8
 NODES, CELL = 41, 0.1  # of maps, whose middle is at x = y = 0
@@ -113,7 +112,7 @@ def run(
 def program(steps: int, **options: Any) -> Callable[..., tuple[Body, Forces]]:
     """Compiled ``step(body, target, previous, delay, robot, ground, dt)`` for a batch."""
 
-    @functools.partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     def step(
         body: Body, target: Any, previous: Any, delay: Any, robot: Robot, ground: Any, dt: Any
     ) -> tuple[Body, Forces]:
@@ -149,7 +148,7 @@ def inverse_dynamics() -> Callable[..., jax.Array]:
         trunk = jnp.stack([*force[0], *force[1]])[:, 0]
         return jnp.concatenate([trunk, jnp.stack(torques, 1).reshape(12)])
 
-    return jax.jit(jax.vmap(inverse, (0, 0, None)), compiler_options=QUICK)
+    return jax.jit(jax.vmap(inverse, (0, 0, None)))
 
 
 def mass_matrix(body: Body, robot: Robot) -> np.ndarray:

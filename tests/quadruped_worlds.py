@@ -14,7 +14,6 @@ from envs_jax.quadruped.env import Quadruped
 from envs_jax.quadruped.kinds import KINDS
 from envs_jax.quadruped.randomisation import RANGES
 from envs_jax.quadruped.world import QuadrupedParams, QuadrupedState
-from helpers import QUICK
 
 BATCH = 8
 CONTROL = 0.02  # s, a step
@@ -27,8 +26,6 @@ CALM: dict[str, Any] = {
     "spawn_radius": 0.0,
 }
 """Parameters that leave nothing to chance but place, direction and command."""
-
-quickly = functools.partial(jax.jit, compiler_options=QUICK)
 
 
 class World(NamedTuple):
@@ -90,9 +87,9 @@ def world() -> World:
     return World(
         env,
         strong(env.default_params),
-        quickly(lambda *given: strong(jax.vmap(env.reset_env, (0, None))(*given))),
-        quickly(lambda *given: strong(jax.vmap(env.restart_env, (0, 0, None))(*given))),
-        quickly(lambda *given: strong(jax.vmap(env.step_env, (0, 0, 0, None))(*given))),
+        jax.jit(lambda *given: strong(jax.vmap(env.reset_env, (0, None))(*given))),
+        jax.jit(lambda *given: strong(jax.vmap(env.restart_env, (0, 0, None))(*given))),
+        jax.jit(lambda *given: strong(jax.vmap(env.step_env, (0, 0, 0, None))(*given))),
     )
 
 

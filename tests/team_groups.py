@@ -15,7 +15,7 @@ import numpy as np
 import envs_jax
 import team_worlds  # noqa: F401  (registers the worlds)
 from envs_jax.autoreset import AutoReset
-from helpers import QUICK, SMALL, as_state
+from helpers import SMALL, as_state
 from rljax.algorithms import Algorithm, PPOConfig, TeamConfig, happo, make_happo, on_policy
 from rljax.core.mesh import Shards
 from rljax.core.types import TrainState
@@ -31,7 +31,7 @@ class Group:
     env: AutoReset
     env_params: Any
     num_envs: int
-    options: dict[str, Any]
+    options: dict[str, Any] | None
 
     @property
     def shards(self) -> Shards:
@@ -123,7 +123,7 @@ def make_group(
     env: dict[str, Any] | None = None,
     world_options: dict[str, Any] | None = None,
     total_updates: int = 100,
-    options: dict[str, Any] = QUICK,
+    options: dict[str, Any] | None = None,
     **config: Any,
 ) -> Group:
     """Several agents with small networks on a registered world, its parameters in the state.

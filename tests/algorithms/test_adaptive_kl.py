@@ -12,7 +12,7 @@ import optax
 import pytest
 
 from envs_jax import spaces
-from helpers import EXACT, QUICK, make_probe
+from helpers import EXACT, make_probe
 from rljax.algorithms.fit import AdaptiveState, Batch, adapted, make_optimiser
 from rljax.algorithms.ppo_config import PPOConfig, make_hypers
 from rljax.algorithms.ppo_update import make_optimise
@@ -93,7 +93,7 @@ def optimised(batch, opt_state=None, **settings):
     if opt_state is None:
         opt_state = optimiser.init(jax.flatten_util.ravel_pytree(params)[0])
 
-    @functools.partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     def run(params, opt_state, hypers, batch):
         key, shards = jax.random.key(1), Shards(blocks=BLOCKS)
         return optimise(params, opt_state, hypers, jnp.int32(0), batch, key, shards)
@@ -115,7 +115,7 @@ def by_hand(params, batch, rate, epochs, decay):
     mean, std = (np.asarray(x, np.float64) for x in terms(params)[1])
     adam = optax.scale_by_adam(eps=1e-5)
     state, rates, divergences = adam.init(params), [], []
-    gradient_of = jax.jit(jax.grad(terms, has_aux=True), compiler_options=QUICK)
+    gradient_of = jax.jit(jax.grad(terms, has_aux=True))
     for _ in range(epochs):
         gradient, (new_mean, new_std) = gradient_of(params)
         new_mean, new_std = np.asarray(new_mean, np.float64), np.asarray(new_std, np.float64)
@@ -197,7 +197,7 @@ def program(devices, exact, actions="continuous", seeds=(0,)):
         desired_kl=2e-3,
     )
     made = Program(probe.algorithm, ENVS, jax.devices()[:devices], seeds, "vmap", exact)
-    made.compiler_options = QUICK | EXACT if exact else QUICK
+    made.compiler_options = EXACT if exact else {}
     return made
 
 

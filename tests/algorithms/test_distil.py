@@ -20,7 +20,6 @@ from jax.flatten_util import ravel_pytree
 import envs_jax
 import probe_envs  # noqa: F401  (registers the probes)
 from envs_jax.autoreset import AutoReset
-from helpers import QUICK
 from rljax.algorithms import Algorithm, DistilConfig, PPOConfig, Teacher, make_distil
 from rljax.algorithms.distil_config import TeacherRecord
 from rljax.core.errors import UserError
@@ -66,13 +65,13 @@ class Made:
     teacher: Teacher
 
     def init(self) -> Any:
-        init = jax.jit(self.algorithm.init, compiler_options=QUICK)
+        init = jax.jit(self.algorithm.init)
         return init(jax.random.key(0), jnp.arange(ENVS))
 
     @functools.cached_property
     def update(self) -> Any:
         shards = Shards(blocks=self.algorithm.blocks)
-        return jax.jit(lambda s: self.algorithm.update(s, shards), compiler_options=QUICK)
+        return jax.jit(lambda s: self.algorithm.update(s, shards))
 
 
 def make(
@@ -139,7 +138,7 @@ def gathered(updates: int = 1, **options: Any) -> list[Gathered]:
     names = teacher.config.inputs or ("answer", "glimpse")
     pair = Pair(made.student, teacher, _only(policy, names), names, critic, True)
 
-    @functools.partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     def again(state):
         key = jax.random.fold_in(jax.random.fold_in(state.key, state.updates), 0)
         share = jnp.maximum(1 - state.updates / over, 0) if over else None
@@ -170,7 +169,7 @@ def test_a_teacher_remembers_its_own_and_forgets_where_episodes_end():
     )
     teacher = make_teacher(RECURRENT, moments)
     network = make_network(SPACE, RECURRENT)
-    act = jax.jit(functools.partial(network.apply, method="act"), compiler_options=QUICK)
+    act = jax.jit(functools.partial(network.apply, method="act"))
     hidden, ended = np.zeros((ENVS, 8), np.float32), 0
     for each in gathered(2, network={"core": "lstm"}, teacher=teacher, normalise=True):
         steps = each.rollout.transitions
@@ -229,7 +228,7 @@ def test_the_first_step_is_down_the_gradient_of_episodes_played_one_by_one(loss)
                 losses.append(-now.log_prob(taught[None]).mean())
         return jnp.mean(jnp.stack(losses))
 
-    differentiate = jax.jit(jax.value_and_grad(total), compiler_options=QUICK)
+    differentiate = jax.jit(jax.value_and_grad(total))
     value, gradient = differentiate(each.before.params)
     flat = ravel_pytree(gradient)[0]
     np.testing.assert_allclose(each.metrics["loss/total"], value, rtol=1e-5)
@@ -282,7 +281,6 @@ def test_the_same_on_one_device_and_on_eight():
     states, rows = [], []
     for devices in (1, 8):
         program = Program(made.algorithm, ENVS, jax.devices()[:devices])
-        program.compiler_options = QUICK
         state, metrics = program.chunk(program.init(), 2)
         states.append(jax.tree.map(np.asarray, state.replace(key=())))
         rows.append(np.asarray(metrics)[:, :2])

@@ -15,7 +15,7 @@ import pytest
 
 import envs_jax
 from envs_jax import spaces
-from helpers import QUICK, make_probe
+from helpers import make_probe
 from probe_envs import Ticking
 
 NETWORKS = list(itertools.product(("none", "gru", "lstm"), (True, False)))
@@ -87,7 +87,7 @@ def first_minibatches(
     )
     state = probe.init(ENVS)
     state = count_ratios_off_one(state, TOLERANCE.get(actions, 1e-6) if head != "beta" else 1e-4)
-    update = jax.jit(lambda s: probe.algorithm.update(s, probe.shards), compiler_options=QUICK)
+    update = jax.jit(lambda s: probe.algorithm.update(s, probe.shards))
     for _ in range(updates):
         before = state
         state, metrics = update(state)

@@ -12,7 +12,7 @@ import pytest
 import envs_jax
 from envs_jax.autoreset import AutoReset
 from envs_jax.spaces import ACTION_MASK, GLOBAL_STATE
-from helpers import EXACT, QUICK, make_probe
+from helpers import EXACT, make_probe
 from rljax.algorithms import PPOConfig, TeamConfig, happo, make_happo
 from rljax.algorithms.on_policy import cut
 from rljax.core.errors import UserError
@@ -63,7 +63,7 @@ def ppo(core, actions):
         **ONE,
     )
     update = lambda state: probe.algorithm.update(state, probe.shards)
-    return probe.init(ENVS), jax.jit(update, compiler_options=QUICK | EXACT)
+    return probe.init(ENVS), jax.jit(update, compiler_options=EXACT)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_one_agent_is_ppo(core, actions, team):
         {"core": core, "policy_scale": 1.0},
         {"normalise_observations": core == "gru"},
         {"actions": actions},
-        options=QUICK | EXACT,
+        options=EXACT,
         **ONE,
     )
     state = made.init()
@@ -207,7 +207,7 @@ def prepared(name):
     options = {reward: team | {"reward": reward} for route, reward in ROUTES if route == name}
     options["harl"] = team | CUT_OFF
 
-    @functools.partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     def prepare(*parts):
         return {
             name: happo._prepare(state, made.team, TeamConfig(**chosen), sizes, ENVS, *parts)

@@ -12,7 +12,7 @@ from jax.flatten_util import ravel_pytree
 
 from envs_jax import spaces
 from envs_jax.spaces import ACTION_MASK, GLOBAL_STATE
-from helpers import EXACT, QUICK
+from helpers import EXACT
 from rljax.algorithms import PPOConfig, TeamConfig
 from rljax.algorithms.fit import Batch, make_optimiser
 from rljax.algorithms.happo_config import make_team_hypers
@@ -74,7 +74,7 @@ def inputs():
         ACTION_MASK: np.ones((1, 1, AGENTS, 3), bool),
         GLOBAL_STATE: np.ones((1, 1, 2)),
     }
-    init = jax.jit(team.init, compiler_options=QUICK)
+    init = jax.jit(team.init)
     params = init(jax.random.key(0), team.initial_carry(1), whole, reset[:1])
     return params, jax.tree.map(jnp.asarray, batch)
 
@@ -109,7 +109,7 @@ def optimised(batch=None, params=None, key=1, normalise="off", entropy=0.01, **t
     params = {**made, "actor": made["actor"] if params is None else params}
     batch = made_batch if batch is None else batch
     exactly = team in (IN_TURN, AT_ONCE) and normalise == "off"
-    run = compiled(options, config, tuple((QUICK | EXACT if exactly else QUICK).items()))
+    run = compiled(options, config, tuple((EXACT if exactly else {}).items()))
     learnt = run(params, hypers, batch, jax.random.key(key))
     assert learnt.skipped == 0
     return learnt.params["actor"]

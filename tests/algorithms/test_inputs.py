@@ -11,7 +11,7 @@ import pytest
 
 import envs_jax
 from envs_jax import spaces
-from helpers import QUICK, make_loop, make_probe
+from helpers import make_loop, make_probe
 from probe_envs import SEEN
 from rljax.core.errors import UserError
 from rljax.networks import NetworkConfig
@@ -39,7 +39,7 @@ def learnt(core="none", normalise=True):
     network = {"inputs": (SEEN,), "core": core, "policy_scale": 1.0, "encoders": {FAR: (8,)}}
     env = {"normalise_observations": normalise}
     probe = make_probe("probe/secret", ENVS, network, env, {"part": FAR}, **OPTIONS)
-    return probe, *make_loop(probe, quick=True)(probe.init(ENVS), 40)
+    return probe, *make_loop(probe)(probe.init(ENVS), 40)
 
 
 def width(params, tower):
@@ -56,7 +56,7 @@ def test_the_critic_sees_what_the_actor_does_not():
 def test_a_policy_acts_with_other_parts_and_without(core, normalise):
     probe, state, _ = learnt(core, normalise)
     algorithm = probe.algorithm
-    act = jax.jit(algorithm.act, compiler_options=QUICK)
+    act = jax.jit(algorithm.act)
     policy, carry = algorithm.policy(state), algorithm.initial_carry(ENVS)
     reset, key = jnp.zeros(ENVS, bool), jax.random.key(0)
     seen = {SEEN: jnp.linspace(0, 1, 2 * ENVS).reshape(ENVS, 2)}

@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 
-from helpers import QUICK, make_probe
+from helpers import make_probe
 from probe_envs import TABLES
 from rljax.algorithms.on_policy import _ROLLOUT
 from rljax.core.errors import UserError
@@ -46,9 +46,9 @@ def setting(everything):
         total_updates=10,
         **config,
     )
-    update = jax.jit(lambda s: probe.algorithm.update(s, probe.shards), compiler_options=QUICK)
+    update = jax.jit(lambda s: probe.algorithm.update(s, probe.shards))
 
-    @functools.partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     def rollout_of(state):
         """The rollout that this state's update begins with."""
         key = jax.random.fold_in(jax.random.fold_in(state.key, state.updates), _ROLLOUT)
@@ -214,7 +214,7 @@ def breakable(env):
         epochs=2,
         minibatches=2,
     )
-    update = jax.jit(lambda s: probe.algorithm.update(s, probe.shards), compiler_options=QUICK)
+    update = jax.jit(lambda s: probe.algorithm.update(s, probe.shards))
     return probe, update
 
 
@@ -256,7 +256,7 @@ def test_acting():
     policy, carry = algorithm.policy(state), algorithm.initial_carry(ENVS)
     observation, reset = state.actors.observation, jnp.zeros(ENVS, bool)
     carry = jax.tree.map(lambda c: c + 0.5, carry)
-    act = jax.jit(algorithm.act, compiler_options=QUICK)
+    act = jax.jit(algorithm.act)
 
     after, greedy = act(policy, carry, observation, reset, None)
     _, distribution, _ = probe.network.apply(state.params, carry, observation[None], reset[None])

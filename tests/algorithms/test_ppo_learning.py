@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from helpers import make_loop, make_probe
+from helpers import make_loop, make_probe, optimised
 from probe_envs import GAMMA, STATES, TABLES, TARGETS, Combination
 
 ENVS = 64
@@ -33,7 +33,7 @@ def tables(core):
     probe = make_probe(
         "probe/constant", ENVS, {"hidden_sizes": (16,), "core": core, "core_size": 16}, **SETTINGS
     )
-    return probe, make_loop(probe)
+    return probe, make_loop(probe, optimised)
 
 
 def learn(core, name, updates=100):
@@ -112,7 +112,7 @@ def learn_one_step(world, core, network=None, updates=60, **config):
     settings = {**SETTINGS, "rollout_length": 8, **config}
     network = {"hidden_sizes": (16,), "core": core, "core_size": 16, **(network or {})}
     probe = make_probe(world, ENVS, network, **settings)
-    run = make_loop(probe, quick=world != "probe/picture")  # convolutions are not worth it
+    run = make_loop(probe, optimised if world == "probe/picture" else jax.jit)
     state, metrics = run(probe.init(ENVS), updates)
     keys = jax.random.split(jax.random.key(2), 32)
     world_state, observation = jax.jit(probe.env.init)(keys, probe.env_params)

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from envs_jax import spaces
-from helpers import QUICK
 from rljax.algorithms.fit import Batch, make_optimiser
 from rljax.algorithms.ppo_config import Hypers, PPOConfig, make_hypers
 from rljax.algorithms.ppo_update import make_optimise
@@ -31,7 +30,7 @@ def inputs():
     observation = rng.normal(size=(ITEMS, 1, 4)).astype(np.float32)
     reset = np.zeros((ITEMS, 1), bool)
     carry = {"actor": (), "critic": ()}
-    init = jax.jit(NETWORK.init, compiler_options=QUICK)
+    init = jax.jit(NETWORK.init)
     params = init(jax.random.key(0), carry, observation, reset)
     _, distribution, value = NETWORK.apply(params, carry, observation, reset)
     action = rng.integers(0, 3, (ITEMS, 1)).astype(np.int32)
@@ -62,7 +61,7 @@ def compiled(config):
     optimiser = make_optimiser(config)
     optimise = make_optimise(NETWORK, config, optimiser, TOTAL, CHUNKS)
 
-    @functools.partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     def run(params, hypers, updates, batch):
         vector, _ = jax.flatten_util.ravel_pytree(params)
         key = jax.random.key(1)

@@ -11,7 +11,7 @@ import pytest
 
 import envs_jax
 from envs_jax import spaces
-from helpers import QUICK, make_loop, make_probe
+from helpers import make_loop, make_probe
 from probe_envs import SEEN
 from rljax.core.errors import UserError
 from team_groups import make_group
@@ -44,7 +44,7 @@ def learnt(core, part, normalise=True):
         minibatches=2,
         learning_rate=1e-2,
     )
-    return probe, *make_loop(probe, quick=True)(probe.init(ENVS), 40)
+    return probe, *make_loop(probe)(probe.init(ENVS), 40)
 
 
 @pytest.mark.parametrize("core", ["none", "gru"])
@@ -60,7 +60,7 @@ def test_what_only_the_critic_sees_explains_returns(core):
 def test_a_policy_acts_with_the_part_and_without(normalise):
     probe, state, _ = learnt("gru", spaces.PRIVILEGED, normalise)
     algorithm = probe.algorithm
-    act = jax.jit(algorithm.act, compiler_options=QUICK)
+    act = jax.jit(algorithm.act)
     policy, carry = algorithm.policy(state), algorithm.initial_carry(ENVS)
     observation, reset = state.actors.observation, jnp.zeros(ENVS, bool)
     assert set(observation) == {SEEN, spaces.PRIVILEGED}

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import stage_worlds  # noqa: F401  (registers the worlds)
-from helpers import EXACT, QUICK
+from helpers import EXACT
 from rljax.control import CurriculumConfig, Stage
 from rljax.control.report import report
 from rljax.core.config import merge
@@ -80,7 +80,7 @@ def program(world="stages/chance", devices=1, members=1, exact=False):
     algorithm = make_algorithm(climbing() if own else config(env={"name": world}))
     seeds = tuple(range(members))
     made = Program(algorithm, ENVS, jax.devices()[:devices], seeds, "map", exact)
-    made.compiler_options = QUICK | EXACT if exact else QUICK
+    made.compiler_options = EXACT if exact else {}
     return made
 
 
@@ -243,7 +243,7 @@ def test_environments_start_up_to_a_stage():
 
 def begun(config, num_envs=ENVS):
     made = make_algorithm(merge(config, {"num_envs": num_envs}))
-    return jax.jit(made.init, compiler_options=QUICK)(jax.random.key(0), jnp.arange(num_envs))
+    return jax.jit(made.init)(jax.random.key(0), jnp.arange(num_envs))
 
 
 def test_a_fixed_stage_is_all_there_is():

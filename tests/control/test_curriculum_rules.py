@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from envs_jax.stages import StageParams
-from helpers import QUICK
 from rljax.control import CurriculumConfig, Stage, make_curriculum
 from rljax.control.counting import HISTORY, measure, start
 from rljax.control.curriculum import decide, move
@@ -201,7 +200,7 @@ def test_where_environments_move_by_themselves_it_only_counts(exact):
     def by_block(x):
         return x.reshape(STEPS, BLOCKS, -1).swapaxes(0, 1) if exact else x
 
-    update = jax.jit(lambda *args: curriculum.update(*args, shards), compiler_options=QUICK)
+    update = jax.jit(lambda *args: curriculum.update(*args, shards))
     start = state = jax.device_get(curriculum.init())
     np.testing.assert_allclose(state.probabilities, [1 / 3, 1 / 3, 1 / 3, 0], rtol=1e-6)
     assert state.group_probabilities is None
@@ -243,7 +242,7 @@ def test_against_plain_python(variant, exact):
     def by_block(x):
         return x.reshape(STEPS, BLOCKS, -1).swapaxes(0, 1) if exact else x
 
-    update = jax.jit(lambda *args: curriculum.update(*args, shards), compiler_options=QUICK)
+    update = jax.jit(lambda *args: curriculum.update(*args, shards))
     directions = set()
     for number, episodes in enumerate(stream(len(variant) + 2, 200)):
         before = plain.stage

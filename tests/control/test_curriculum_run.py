@@ -26,9 +26,6 @@ STEPS, UPDATES = 64 * 16, 32
 LENGTHS = (1, 3, 5, 7, 9)
 
 
-pytestmark = pytest.mark.usefixtures("quick_programs")
-
-
 def lock(**changes: Any) -> Config:
     """The lock of nine turns, by way of shorter ones; about two seconds of training."""
     stages = [Stage(name=f"turns{n}", params={"length": n}) for n in LENGTHS]

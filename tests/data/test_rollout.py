@@ -12,7 +12,7 @@ import pytest
 
 import envs_jax
 from envs_jax.autoreset import AutoReset
-from helpers import QUICK, SMALL
+from helpers import SMALL
 from probe_envs import tick
 from rljax.core.types import Actors
 from rljax.data.rollout import _where_needed, collect, next_values, start_actors
@@ -33,14 +33,14 @@ def setting(core, separate, actions="discrete", random_phase=False, **network):
     env_params = jax.tree.map(jnp.asarray, env_params)
     moments = Moments(jnp.full(3, 0.2), jnp.full(3, 4.0), jnp.array([0.0, 9.0]))
 
-    @functools.partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     def start(ids):
         actors = start_actors(env, net, jax.random.key(1), ids, env_params, random_phase)
         example = jax.tree.map(lambda x: x[:1][None], actors.observation)
         params = net.init(jax.random.key(0), net.initial_carry(1), example, jnp.zeros((1, 1), bool))
         return params, actors
 
-    @functools.partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     def run(params, actors, key):
         return collect(env, net, params, moments, env_params, actors, key, LENGTH, CHUNK)
 
@@ -88,8 +88,8 @@ def test_values_of_the_true_next_observation(core, separate):
     cut = steps.truncated & ~steps.terminated
     assert cut.sum() > 20 and steps.terminated.sum() > 20 and (cut.sum(1) > 3).any()
 
-    value = jax.jit(functools.partial(network.apply, method="value"), compiler_options=QUICK)
-    step = jax.jit(network.apply, compiler_options=QUICK)
+    value = jax.jit(functools.partial(network.apply, method="value"))
+    step = jax.jit(network.apply)
     carry = before.carry
     for t in range(LENGTH):
         seen = steps.observation[t]
@@ -148,8 +148,7 @@ def test_forbidden_actions_are_not_taken():
             jax.random.key(3),
             LENGTH,
             LENGTH,
-        ),
-        compiler_options=QUICK,
+        )
     )()
     steps = rollout.transitions
     allowed = np.take_along_axis(

@@ -11,7 +11,6 @@ import envs_jax
 from envs_jax.autoreset import AutoReset
 from envs_jax.central import WithGlobalState
 from envs_jax.spaces import ACTION_MASK, ACTIVE, GLOBAL_STATE
-from helpers import QUICK
 
 ENVS, STEPS, AGENTS = 8, 30, 3
 
@@ -37,7 +36,7 @@ def roll(env, params):
 
         return first, jax.lax.scan(step, state, jnp.arange(STEPS))[1]
 
-    return jax.tree.map(np.asarray, run.lower(keys).compile(QUICK)(keys))
+    return jax.tree.map(np.asarray, run.lower(keys).compile()(keys))
 
 
 @pytest.mark.parametrize("mode", ["full", "bank"])
@@ -111,7 +110,7 @@ def test_it_is_added_once_and_to_teams_only():
 
 def test_random_ages_reach_the_global_state():
     env, params = make("bank")
-    init = jax.jit(lambda keys: env.init(keys, params, True), compiler_options=QUICK)
+    init = jax.jit(lambda keys: env.init(keys, params, True))
     _, seen = init(jax.random.split(jax.random.key(0), 200))
     ages = np.bincount(np.asarray(seen[GLOBAL_STATE][:, 1], int), minlength=5)
     assert len(ages) == 5 and ages.min() > 20

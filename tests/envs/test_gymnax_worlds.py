@@ -14,14 +14,6 @@ from envs_jax import AutoReset, make
 BATCH, STEPS, LIMIT = 3, 50, 7
 # MNISTBandit downloads its images.
 IDS = [name for name in gymnax.registered_envs if name != "MNISTBandit-bsuite"]
-# Most of this file's time is compilation of programs that run for a moment.
-quick_jit = functools.partial(
-    jax.jit,
-    compiler_options={
-        "xla_backend_optimization_level": 0,
-        "xla_llvm_disable_expensive_passes": True,
-    },
-)
 
 
 @functools.cache
@@ -50,7 +42,7 @@ def test_runs_in_both_modes_and_full_is_what_gymnax_does(env_id):
         bank_state, by_bank = bank.step(keys, states[1], action, params, starts)
         return (full_state, bank_state), (by_gymnax, full_state.world, by_full, by_bank)
 
-    @quick_jit
+    @jax.jit
     def run(keys, step_keys):
         states = full.init(keys, params)[0], bank.init(keys, params)[0]
         starts = bank.make_bank(keys, params)

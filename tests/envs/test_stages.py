@@ -1,7 +1,5 @@
 """Episodes by stages, on worlds of ours and gymnax's, of one agent and of several."""
 
-import functools
-
 import chex
 import jax
 import jax.numpy as jnp
@@ -15,7 +13,6 @@ from envs_jax.central import WithGlobalState
 from envs_jax.render import render_frame
 from envs_jax.spaces import GLOBAL_STATE
 from envs_jax.stages import WithStages, draw
-from helpers import QUICK
 
 LIMITS = (2, 3, 5)
 
@@ -36,7 +33,7 @@ def roll(env, params, steps, size=16, mode="bank", random_phase=False):
     """Stages before the first step [B], and `steps` steps [T, B]."""
     batch = AutoReset(env, mode, 8)
 
-    @functools.partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     def run(params):
         start, observation = batch.init(keys_of(size), params, random_phase)
         bank = batch.make_bank(keys_of(size, 7), params)
@@ -71,7 +68,7 @@ def test_an_episode_keeps_its_stage_and_has_its_parameters(mode):
 def test_probabilities_are_data_and_are_met():
     env, params = staged()
     one = chex.assert_max_traces(lambda key, params: env.reset_env(key, params), 1)
-    reset = jax.jit(jax.vmap(one, (0, None)), compiler_options=QUICK)
+    reset = jax.jit(jax.vmap(one, (0, None)))
     for weights in ([1.0, 2.0, 1.0], [0.5, 0.0, 0.5], [0.0, 0.0, 0.3], [7.0, 0.0, 0.0]):
         weights = np.array(weights, np.float32)
         _, state = reset(keys_of(4000), params.replace(probabilities=jnp.asarray(weights)))

@@ -22,9 +22,6 @@ from tiny_runs import rich, run_python
 _STEPS, _BATCH = 5, 3
 
 
-pytestmark = pytest.mark.usefixtures("quick_programs")
-
-
 def _config() -> Config:
     """Two members with recurrent networks and running moments of the observations."""
     evaluation = {"episodes": 16, "max_steps": 200, "greedy": False}  # members act differently then

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import jax
 import pytest
 
-import quadruped_worlds as worlds
-from envs_jax.quadruped import assessment
 from experiments import locomotion
 from made_runs import make_run
 from rljax.core.config import merge
@@ -43,15 +38,6 @@ SMALL: dict[str, Any] = {
         }
     },
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quickly() -> Iterator[None]:
-    """Have what plays compiled without care, as it plays a few moments only."""
-    careless = SimpleNamespace(**vars(jax) | {"jit": worlds.quickly})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(assessment, "jax", careless)
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from envs_jax import spaces
-from helpers import QUICK
 from rljax.core.errors import UserError
 from rljax.networks import NetworkConfig, make_network
 from rljax.networks.recurrent import Core
@@ -28,12 +27,12 @@ def make(space=None, **config):
     observation = jax.random.normal(jax.random.key(0), (T, B, 5))
     reset = jnp.zeros((T, B), bool).at[2, 1].set(True)
     inputs = (network.initial_carry(B), observation, reset)
-    params = jax.jit(network.init, compiler_options=QUICK)(jax.random.key(1), *inputs)
+    params = jax.jit(network.init)(jax.random.key(1), *inputs)
     return network, params, inputs
 
 
 def apply(network, method="__call__"):
-    return jax.jit(functools.partial(network.apply, method=method), compiler_options=QUICK)
+    return jax.jit(functools.partial(network.apply, method=method))
 
 
 def box():
@@ -68,7 +67,7 @@ def test_towers_are_separate_or_shared(separate):
     def total_value(params):
         return network.apply(params, *inputs)[2].sum()
 
-    gradient = jax.jit(jax.grad(total_value), compiler_options=QUICK)(params)["params"]
+    gradient = jax.jit(jax.grad(total_value))(params)["params"]
     moved = {name: any(leaf.any() for leaf in jax.tree.leaves(g)) for name, g in gradient.items()}
     if separate:
         assert moved == {"actor": False, "critic": True, "policy_head": False, "value_head": True}
@@ -110,7 +109,7 @@ def test_bfloat16_stays_inside(core, options):
     def total_value(params):
         return half.apply(params, *inputs)[2].sum()
 
-    gradient = jax.jit(jax.grad(total_value), compiler_options=QUICK)(params)
+    gradient = jax.jit(jax.grad(total_value))(params)
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(gradient))
 
 
@@ -164,7 +163,7 @@ def test_no_gradient_crosses_an_episodes_end(core, separate):
     start = jax.tree.map(lambda c: c + 0.3, carry)
     begins = 2
 
-    @functools.partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     def gradients(reset):
         def later(carry, observation):
             """A loss of the steps from ``begins`` on."""
@@ -211,7 +210,7 @@ def with_privileged(core="none", **config):
     whole = {**seen, spaces.PRIVILEGED: jax.random.normal(keys[1], (T, B, 2))}
     reset = jnp.zeros((T, B), bool).at[2, 1].set(True)
     carry = network.initial_carry(B)
-    init = jax.jit(network.init, compiler_options=QUICK)
+    init = jax.jit(network.init)
     return network, init(jax.random.key(1), carry, whole, reset), (carry, whole, reset), seen
 
 
@@ -230,7 +229,7 @@ def test_only_the_critic_sees_the_privileged_part(core):
     assert (value != other).all()
 
     def slopes(pick):
-        return jax.jit(jax.grad(lambda x: outputs(x)[pick].sum()), compiler_options=QUICK)
+        return jax.jit(jax.grad(lambda x: outputs(x)[pick].sum()))
 
     assert not slopes(0)(privileged).any() and slopes(1)(privileged).all()
     # A robot does not have it.

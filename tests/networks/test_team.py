@@ -13,7 +13,6 @@ import pytest
 
 from envs_jax import spaces
 from envs_jax.spaces import ACTION_MASK, ACTIVE, GLOBAL_STATE, PRIVILEGED
-from helpers import QUICK
 from rljax.core.errors import UserError
 from rljax.networks import NetworkConfig, make_team, own_parts
 
@@ -46,9 +45,9 @@ def made(core="none", shared=False, view="global", continuous=False, privileged=
     reset = jnp.zeros((T, B), bool).at[1, 0].set(True)
     carry = jax.tree.map(lambda c: c + 0.3, team.initial_carry(B))
     first = jax.tree.map(lambda x: x[:1, :1], observe(privileged))
-    init = jax.jit(team.init, compiler_options=QUICK)
+    init = jax.jit(team.init)
     params = init(jax.random.key(1), team.initial_carry(1), first, reset[:1, :1])
-    apply = jax.jit(team.apply, static_argnames="method", compiler_options=QUICK)
+    apply = jax.jit(team.apply, static_argnames="method")
 
     def run(observation, method="all", params=params, carry=carry):
         return apply(params, carry, observation, reset, method=method)
@@ -89,7 +88,7 @@ def test_each_agent_acts_by_its_own_row(core, shared):
     after, distribution, value = run(observe())
     reset = jnp.zeros((T, B), bool).at[1, 0].set(True)
 
-    @functools.partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     def alone(row, carry, own, seen):
         _, worth = team.critic.apply(params["critic"], carry["critic"], seen, reset)
         return *team.actor.apply(row, carry, own, reset, method="act"), worth

@@ -24,7 +24,6 @@ from rljax.training.run_folder import RunFolder
 from rljax.training.train import Result, train
 from tiny_runs import STEPS, digest, plain, rich, rows, train_until
 
-pytestmark = pytest.mark.usefixtures("quick_programs")
 FEW = {"total_steps": 8 * STEPS, "checkpoint": {"every": 4 * STEPS}}
 
 

@@ -12,7 +12,7 @@ import pytest
 from jax.sharding import AxisType
 from jax.sharding import PartitionSpec as P
 
-from helpers import EXACT, QUICK, make_probe
+from helpers import EXACT, make_probe
 from rljax.core.errors import UserError
 from rljax.core.mesh import DATA, Shards
 from rljax.core.types import TrainState
@@ -43,7 +43,7 @@ def algorithm(core):
 @functools.cache
 def _program(core, devices, seeds, mode, exact):
     made = Program(algorithm(core), ENVS, jax.devices()[:devices], seeds, mode, exact)
-    made.compiler_options = QUICK | EXACT if exact else {}
+    made.compiler_options = EXACT if exact else {}
     return made
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import EXACT, QUICK
+from helpers import EXACT
 from rljax.core.config import to_dict
 from rljax.core.errors import UserError
 from rljax.training.config import Config
@@ -67,7 +67,7 @@ def test_two_stops_change_nothing(
 def test_exact_runs_go_on_on_other_devices_to_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Program, "compiler_options", QUICK | EXACT)
+    monkeypatch.setattr(Program, "compiler_options", EXACT)
     straight = train(rich(exact=True), tmp_path / "straight", console="silent")
     train_until(monkeypatch, 7, rich(exact=True), tmp_path / "stopped")
     on_four = rich(exact=True, devices=4)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from helpers import EXACT, QUICK
+from helpers import EXACT
 from rljax.training.program import Program
 from team_groups import make_group
 
@@ -52,7 +52,7 @@ def group(kind, core):
 def _program(kind, core, devices, members, exact):
     made = group(kind, core).algorithm
     program = Program(made, ENVS, jax.devices()[:devices], range(members), "vmap", exact)
-    program.compiler_options = QUICK | EXACT if exact else QUICK
+    program.compiler_options = EXACT if exact else {}
     return program
 
 

@@ -22,8 +22,6 @@ from rljax.training.program import Program
 from rljax.training.train import NOT_FINITE, Result, train
 from tiny_runs import STEPS, UPDATES, digest, plain, rich, rows
 
-pytestmark = pytest.mark.usefixtures("quick_programs")
-
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Result, Program]]:

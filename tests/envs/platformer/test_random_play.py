@@ -11,6 +11,7 @@ from envs_jax.platformer.levels import compile_levels
 from envs_jax.platformer.physics import start, tick
 from envs_jax.platformer.state import DEAD
 from envs_jax.platformer.suites import load
+from helpers import optimised
 
 COPIES, FRAMES, HOLD = 3, 9_300, 6  # of 360 levels
 
@@ -24,7 +25,7 @@ def test_nobody_leaves_the_level_and_all_stays_finite():
     fresh = jax.vmap(start, (None, 0))(levels, number)
     move = jax.vmap(functools.partial(tick, precision="fast"), (0, 0, 0, None, 0))
 
-    @jax.jit
+    @optimised
     def run(world, key):
         def frame(carry, inputs):
             world, bounds, is_finite = carry

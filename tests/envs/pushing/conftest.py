@@ -166,8 +166,9 @@ def crowd() -> Callable[..., Any]:
 
     from envs_jax.pushing import dynamics
     from envs_jax.pushing.geometry import heading
+    from helpers import optimised
 
-    @jax.jit
+    @optimised
     def run(states: Any, policy: Any, params: Any) -> Any:
         def move(state: Any, noise: Any) -> Any:
             way = (state.object.position - state.agents.position).into(heading(state.agents.yaw))

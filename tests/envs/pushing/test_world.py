@@ -11,6 +11,7 @@ import pytest
 from envs_jax import AutoReset, make
 from envs_jax.pushing.reward import reward_terms
 from envs_jax.render import render_frame
+from helpers import optimised
 
 BEHIND = [(-0.9, 0.3, 0.0), (-0.9, -0.3, 0.0)]  # robots that look along x at the box
 FORWARD = np.array([[2.0, 0, 0]] * 2, np.float32)
@@ -230,7 +231,7 @@ def test_a_million_random_steps_stay_finite():
     reset = AutoReset(env, "bank")
     keys = jax.random.split(jax.random.key(0), 1000)
 
-    @jax.jit
+    @optimised
     def run(keys):
         state, seen = reset.init(keys, params, random_phase=True)
         bank = reset.make_bank(keys, params)

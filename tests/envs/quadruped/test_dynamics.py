@@ -9,7 +9,6 @@ import quadruped_oracle as oracle
 from envs_jax.quadruped import dynamics
 from envs_jax.quadruped.engine import Body
 from envs_jax.quadruped.robot import ROBOTS, make_robot
-from helpers import QUICK
 from mujoco_robot import FLIGHT_TIME, REFERENCE, free, random_bodies, row
 from quadruped_runs import BATCH, accelerations, inverse_dynamics, mass_matrix, run
 
@@ -138,7 +137,7 @@ def test_poses_are_those_of_rotation_matrices():
         v = dynamics.to_trunk(pose, (pose.foot, pose.foot))[0]
         return jnp.stack(dynamics.to_world(pose, v), -1) + body.position
 
-    ours = jax.jit(jax.vmap(feet), compiler_options=QUICK)(bodies)
+    ours = jax.jit(jax.vmap(feet))(bodies)
     for i in range(BATCH):
         np.testing.assert_allclose(ours[i], oracle.feet(row(bodies, i), robot), atol=3e-6)
 

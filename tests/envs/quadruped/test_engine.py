@@ -1,7 +1,5 @@
 """The engine: symmetries, motors and joint limits, batches and how it is compiled."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +8,6 @@ import pytest
 import quadruped_oracle as oracle
 from envs_jax.quadruped.engine import Body, simulate
 from envs_jax.quadruped.robot import make_robot
-from helpers import QUICK
 from mujoco_robot import standing
 from quadruped_runs import BATCH, STEPS, batched, flat, program, run, slope, stack
 
@@ -244,8 +241,7 @@ def test_no_map_is_flat_ground(start, landed):
 def test_one_robot_without_a_batch(start, landed):
     bodies, target, robots = start
     single = jax.jit(
-        lambda body, target, robot, ground: simulate(body, target, robot, ground, 0.004, STEPS),
-        compiler_options=QUICK,
+        lambda body, target, robot, ground: simulate(body, target, robot, ground, 0.004, STEPS)
     )
     for which in (0, 6):
         alone, forces = single(one_of(bodies, which), target[which], one_of(robots, which), flat())
@@ -258,7 +254,7 @@ def test_batches_of_batches_in_a_scan(start):
     robot = one_of(robots, 0)  # for all
     shape = lambda tree: jax.tree.map(lambda x: x.reshape(2, BATCH // 2, *x.shape[1:]), tree)
 
-    @functools.partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     def nested(bodies, target, robot, ground):
         step = lambda b, t: simulate(b, t, robot, ground, 0.004, STEPS)[0]
         both = jax.vmap(jax.vmap(step))
@@ -276,7 +272,7 @@ def test_each_robot_on_a_map_of_its_own(start):
     angles = np.linspace(-0.2, 0.2, BATCH)
     grounds = stack([slope(angle) for angle in angles])
 
-    @functools.partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     def each(bodies, target, robots, grounds):
         one = lambda b, t, r, g: simulate(b, t, r, g, 0.004, STEPS)[0]
         return jax.vmap(one)(bodies, target, robots, grounds)

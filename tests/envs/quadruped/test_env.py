@@ -11,7 +11,7 @@ from envs_jax.quadruped.env import Quadruped
 from envs_jax.quadruped.kinds import KINDS
 from envs_jax.quadruped.measures import ground_height
 from envs_jax.stages import WithStages
-from quadruped_worlds import BATCH, CALM, CONTROL, SMALL, column_of, keys, quickly, strong, world
+from quadruped_worlds import BATCH, CALM, CONTROL, SMALL, column_of, keys, strong, world
 
 LAST = 999  # the time from which one step leads to the limit
 
@@ -305,7 +305,7 @@ def staged():
     stages = WithStages(env, params, [{"level": level} for level in range(3)], moves="own")
     auto = AutoReset(stages)
 
-    @quickly
+    @jax.jit
     def run(keys, state, actions, params):
         def step(state, action):
             state, told = auto.step(keys, state, action, params)
@@ -318,7 +318,7 @@ def staged():
 
 def test_an_environment_moves_up_and_down_its_column(staged):
     auto, params, run = staged
-    state, seen = quickly(auto.init)(keys(5), params)
+    state, seen = jax.jit(auto.init)(keys(5), params)
     stage = jnp.array([0, 1, 1, 1, 2, 0, 1, 2], jnp.int32)
     level = strong(world().start("stairs_up", **CALM))
     own = state.world.world
@@ -364,7 +364,7 @@ def test_an_environment_moves_up_and_down_its_column(staged):
 
 def test_states_and_stages_keep_their_types(staged):
     auto, params, run = staged
-    state, seen = quickly(auto.init)(keys(), params)
+    state, seen = jax.jit(auto.init)(keys(), params)
     after, told = run(keys(), state, jnp.zeros((2, BATCH, 12)), params)
     assert jax.tree.structure(after) == jax.tree.structure(state)
     same = jax.tree.map(lambda a, b: (a.dtype, a.weak_type) == (b.dtype, b.weak_type), after, state)

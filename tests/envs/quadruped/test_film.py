@@ -11,7 +11,6 @@ from envs_jax.quadruped.render import View, draw
 from envs_jax.quadruped.robot import make_robot
 from envs_jax.render import render_episode
 from mujoco_robot import standing
-from quadruped_worlds import quickly
 
 TOP, BOTTOM = slice(0, 100), slice(300, 360)
 LEFT, RIGHT = slice(0, 100), slice(380, 480)
@@ -23,7 +22,7 @@ def seeing():
     env, params = envs_jax.make(
         "Quadruped-v1", ground="steps", levels=2, cell=0.1, scan="parkour", depth=(6, 9)
     )
-    return env, params, quickly(env.reset_env)(jax.random.key(0), params)[1]
+    return env, params, jax.jit(env.reset_env)(jax.random.key(0), params)[1]
 
 
 def moved(state, x):
@@ -57,7 +56,7 @@ def test_a_picture_alone_has_no_history(seeing):
 
 def test_the_camera_goes_along_calmly():
     env = Quadruped()
-    state = quickly(env.reset_env)(jax.random.key(0), env.default_params)[1]
+    state = jax.jit(env.reset_env)(jax.random.key(0), env.default_params)[1]
     back_and_forth = [moved(state, 0.1 * (-1) ** i) for i in range(40)]
     film = env.film(back_and_forth, env.default_params)
     still = env.film([state] * 40, env.default_params)

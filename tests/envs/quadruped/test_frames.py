@@ -13,7 +13,6 @@ from envs_jax.quadruped import frames as frames_module
 from envs_jax.quadruped.depth import DepthNoise, make_camera, noise_draws, noisy, normalised, render
 from envs_jax.quadruped.frames import CameraState, camera_of, look, render_due, seen, start_camera
 from envs_jax.quadruped.heights import HeightMap
-from quadruped_worlds import quickly
 
 SIZE = (6, 9)
 ROWS = 32
@@ -28,7 +27,7 @@ def camera() -> Any:
     return make_camera(pitch=0.4, noise=DepthNoise(0.02, 0.05, 0.1))
 
 
-@quickly
+@jax.jit
 @jax.vmap
 def photograph(key: Any, position: Any, rotation: Any, ground: HeightMap) -> jax.Array:
     depth = render(ground, position, rotation, camera(), *SIZE)
@@ -86,7 +85,7 @@ def shared(on: HeightMap) -> Any:
 def test_rows_that_are_due_get_a_frame(kept: int) -> None:
     rows = Rows(ROWS, kept=kept)
     over, on = shared(ground())
-    found = quickly(over)(*rows.args, on)
+    found = jax.jit(over)(*rows.args, on)
     check(found, rows.expected(on))
     still = ~np.asarray(rows.due)
     np.testing.assert_array_equal(found[still], rows.frames[still])
@@ -97,7 +96,7 @@ def test_rows_that_are_due_get_a_frame(kept: int) -> None:
 def test_one_robot_alone(due: bool) -> None:
     rows = Rows()
     rows.due = jnp.asarray(due)
-    for run in (take_frame, quickly(take_frame)):
+    for run in (take_frame, jax.jit(take_frame)):
         check(run(*rows.args, ground()), rows.expected(ground()))
 
 
@@ -106,33 +105,33 @@ def test_none_or_all_may_be_due(is_due: bool) -> None:
     rows = Rows(ROWS)
     rows.due = jnp.full(ROWS, is_due)
     over, on = shared(ground())
-    check(quickly(over)(*rows.args, on), rows.expected(on))
+    check(jax.jit(over)(*rows.args, on), rows.expected(on))
 
 
 def test_rows_of_rows() -> None:
     rows = Rows(3, 7)
     over, on = shared(ground())
-    check(quickly(jax.vmap(over, (0,) * 5 + (None,)))(*rows.args, on), rows.expected(on))
+    check(jax.jit(jax.vmap(over, (0,) * 5 + (None,)))(*rows.args, on), rows.expected(on))
 
 
 def test_a_ground_for_each_row_and_for_each_batch_of_rows() -> None:
     grounds = [ground(seed) for seed in range(3)]
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *grounds)
     rows = Rows(3)
-    check(quickly(jax.vmap(take_frame))(*rows.args, stacked), rows.expected(*grounds))
+    check(jax.jit(jax.vmap(take_frame))(*rows.args, stacked), rows.expected(*grounds))
     rows = Rows(3, 7)
     over, _ = shared(grounds[0])
-    check(quickly(jax.vmap(over))(*rows.args, stacked), rows.expected(*grounds))
+    check(jax.jit(jax.vmap(over))(*rows.args, stacked), rows.expected(*grounds))
     # Of each batch the same grounds, one for each of its rows.
     rows = Rows(7, 3)
     inner = jax.vmap(take_frame)
-    found = quickly(jax.vmap(inner, (0,) * 5 + (None,)))(*rows.args, stacked)
+    found = jax.jit(jax.vmap(inner, (0,) * 5 + (None,)))(*rows.args, stacked)
     check(found, rows.expected(*grounds * 7))
     # Of a ground only the heights differ.
     rows = Rows(3)
     axes = HeightMap(0, None, None)  # type: ignore[arg-type]
     one = HeightMap(stacked.heights, grounds[0].cell, grounds[0].origin)
-    found = quickly(jax.vmap(take_frame, (0,) * 5 + (axes,)))(*rows.args, one)
+    found = jax.jit(jax.vmap(take_frame, (0,) * 5 + (axes,)))(*rows.args, one)
     check(found, rows.expected(*grounds))
 
 
@@ -142,7 +141,7 @@ def test_what_is_not_batched_is_shared() -> None:
     rows.rotation = jnp.broadcast_to(rows.rotation[:1], rows.rotation.shape)
     over = jax.vmap(take_frame, (0, 0, 0, None, None, None))
     due, keys, position, rotation, frames = rows.args
-    found = quickly(over)(due, keys, position, rotation[0], frames[0], ground())
+    found = jax.jit(over)(due, keys, position, rotation[0], frames[0], ground())
     check(found, rows.expected(ground()))
 
 
@@ -155,11 +154,11 @@ def test_legacy_keys_and_cameras_for_each_row() -> None:
         return render_due(due, bits, position, rotation, ground(), tilted, frames)
 
     due, keys, *rest = rows.args
-    found = quickly(jax.vmap(one))(due, jax.random.key_data(keys), *rest, pitches)
-    typed = quickly(jax.vmap(one))(due, keys, *rest, pitches)
+    found = jax.jit(jax.vmap(one))(due, jax.random.key_data(keys), *rest, pitches)
+    typed = jax.jit(jax.vmap(one))(due, keys, *rest, pitches)
     check(found, np.asarray(typed))
     level, on = shared(ground())
-    assert not np.allclose(found, quickly(level)(*rows.args, on), atol=1e-3)
+    assert not np.allclose(found, jax.jit(level)(*rows.args, on), atol=1e-3)
 
 
 @pytest.mark.parametrize("check_vma", [False, True])
@@ -174,7 +173,7 @@ def test_shards_render_their_own_rows(check_vma: bool) -> None:
         out_specs=split,
         check_vma=check_vma,
     )
-    check(quickly(run)(*rows.args, on), rows.expected(on))
+    check(jax.jit(run)(*rows.args, on), rows.expected(on))
 
 
 @pytest.mark.parametrize("check_vma", [False, True])
@@ -194,7 +193,7 @@ def test_frames_made_within_a_shard_will_do(check_vma: bool) -> None:
         out_specs=split,
         check_vma=check_vma,
     )
-    found = quickly(run)(rows.keys, rows.position, rows.rotation)
+    found = jax.jit(run)(rows.keys, rows.position, rows.rotation)
     check(found, rows.expected(on))
 
 
@@ -213,7 +212,7 @@ def test_only_what_is_due_is_rendered(
     over, on = shared(ground())
     for _ in shape[1:]:
         over = jax.vmap(over, (0,) * 5 + (None,))
-    run = quickly(over)
+    run = jax.jit(over)
     for count in (0, 5, 20):
         rows.due = (jnp.arange(ROWS) < count).reshape(shape)
         rendered.clear()
@@ -240,7 +239,7 @@ def test_each_clock_runs_on_its_own_in_a_scan() -> None:
         times = jnp.arange(steps), jnp.full(steps, start)
         return jax.lax.scan(step, start_camera(2, 3, 3), times)[1]
 
-    found = np.asarray(quickly(jax.vmap(run))(starts))[..., 0, 0]
+    found = np.asarray(jax.jit(jax.vmap(run))(starts))[..., 0, 0]
     for start, row in zip(np.asarray(starts), found, strict=True):
         for now in range(start, steps):
             taken = [t for t in range(start, now + 1) if (t - start) % 5 == 0]
@@ -253,7 +252,7 @@ def test_a_new_camera_sees_nothing_near() -> None:
     state = start_camera(4, 5)
     assert state.frames.shape == (2, 4, 5) and int(state.clock) == 0
     np.testing.assert_array_equal(seen(state, make_camera()), np.full((4, 5), 0.5))
-    late = quickly(look)(
+    late = jax.jit(look)(
         state, None, jnp.asarray([5.0, 5.0, 0.3]), jnp.eye(3), ground(), make_camera()
     )
     assert float(seen(late, make_camera()).min()) < 0.0, "at once, as there is nothing older"

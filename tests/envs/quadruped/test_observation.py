@@ -12,7 +12,7 @@ from envs_jax.quadruped.env import Quadruped
 from envs_jax.quadruped.measures import rotation_of
 from envs_jax.quadruped.observation import privileged, proprioception
 from envs_jax.quadruped.scan import scan, scan_grid
-from quadruped_worlds import BATCH, CALM, SMALL, keys, quickly, strong, world
+from quadruped_worlds import BATCH, CALM, SMALL, keys, strong, world
 
 PARTS = {
     "spin": slice(0, 3),
@@ -52,7 +52,7 @@ def feel(with_velocity=True):
     run = lambda key, state, params: proprioception(
         state, VELOCITY, GRAVITY, params, key, with_velocity
     )
-    return quickly(jax.vmap(run, (0, None, None)))
+    return jax.jit(jax.vmap(run, (0, None, None)))
 
 
 def test_order_and_scales(one):
@@ -161,7 +161,7 @@ def test_where_nobody_else_scans_the_critic_does():
     env = Quadruped(**SMALL, privileged=True)
     params = strong(env.default_params)
     state = world().start("stairs_down", **CALM)
-    look = quickly(jax.vmap(env.get_obs, (0, None, 0)))
+    look = jax.jit(jax.vmap(env.get_obs, (0, None, 0)))
     seen = look(state, params, keys())
     assert set(seen) == {"proprioception", "privileged"}
     assert seen["privileged"].shape == (BATCH, 15 + scan_grid("rough").size)
@@ -175,7 +175,7 @@ def test_where_nobody_else_scans_the_critic_does():
 def test_images_come_ten_times_a_second_and_one_late():
     ground, camera = world().params.terrain.ground, world().params.camera
 
-    @quickly
+    @jax.jit
     @jax.vmap
     def photograph(body):
         depth = render(ground, body.position, rotation_of(body), camera, 6, 9)

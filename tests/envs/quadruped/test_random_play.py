@@ -20,6 +20,7 @@ from envs_jax.quadruped.heights import height_at, surface_at
 from envs_jax.quadruped.kinds import KINDS
 from envs_jax.quadruped.measures import places_of_feet, rotation_of
 from envs_jax.quadruped.robot import corners
+from helpers import optimised
 from quadruped_worlds import CONTROL, keys, strong
 
 CHUNK = 200  # steps
@@ -137,7 +138,7 @@ def player(each: int, **options: Any) -> Callable[..., Extremes]:
         nothing = Extremes(*[jnp.full(batch, -jnp.inf)] * len(Extremes._fields))
         return strong((state, jnp.zeros((batch, 12)), jnp.zeros(batch), nothing))
 
-    @jax.jit
+    @optimised
     def chunk(params, loop, seed):
         keys = jax.random.split(jax.random.key(seed), CHUNK)
         return jax.lax.scan(functools.partial(step, params), loop, keys)[0]

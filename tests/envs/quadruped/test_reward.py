@@ -11,7 +11,6 @@ from envs_jax.quadruped.engine import Body, Forces
 from envs_jax.quadruped.reward import WEIGHTS, RewardParams, Step, reward_terms, total_reward
 from envs_jax.quadruped.robot import make_robot
 from envs_jax.quadruped.world import default_params
-from quadruped_worlds import quickly
 
 ROBOT = make_robot()
 DT = 0.02
@@ -173,7 +172,7 @@ def found():
     """Terms of all steps: arrays [n] by name."""
     float32 = lambda x: np.asarray(x) if np.asarray(x).dtype == bool else np.float32(x)
     stacked = jax.tree.map(lambda *x: np.stack([float32(y) for y in x]), *STEPS)
-    return quickly(jax.vmap(reward_terms, (0, None)))(stacked, RewardParams())
+    return jax.jit(jax.vmap(reward_terms, (0, None)))(stacked, RewardParams())
 
 
 def test_there_are_no_other_terms(found):
@@ -189,7 +188,7 @@ def test_a_term_is_its_formula(found, name):
 
 
 def test_what_terms_are_measured_against_is_a_parameter():
-    terms = quickly(reward_terms)
+    terms = jax.jit(reward_terms)
     step = jax.tree.map(np.asarray, STEPS[0])
     told = {
         name: terms(step, RewardParams(**{name: value}))

@@ -10,7 +10,7 @@ import pytest
 from envs_jax.quadruped.kinds import KINDS
 from envs_jax.quadruped.measures import ground_height, places_of_feet, wrapped
 from envs_jax.quadruped.world import draw_command, start, targets
-from quadruped_worlds import BATCH, CALM, keys, quickly, world
+from quadruped_worlds import BATCH, CALM, keys, world
 
 MANY = 2048
 COURSE = 0.3  # rad, about how far off a course's direction a robot may start
@@ -22,7 +22,7 @@ def starter():
         state = start(key, params, None)
         return state, places_of_feet(state.body, params.robot)
 
-    return quickly(jax.vmap(one, (0, None)))
+    return jax.jit(jax.vmap(one, (0, None)))
 
 
 def starts(seed=0, **changes):
@@ -169,7 +169,7 @@ def test_columns_are_as_likely_as_their_kinds(many):
 
 @functools.cache
 def drawer():
-    return quickly(jax.vmap(draw_command, (0, 0, None, None, None)))
+    return jax.jit(jax.vmap(draw_command, (0, 0, None, None, None)))
 
 
 def commands(directed=False, yaw=None, course=0.0, **changes):
