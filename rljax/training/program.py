@@ -200,8 +200,12 @@ class Program:
         result: tuple[TrainState, jax.Array] = compiled(state, number)
         return result
 
-    def policies(self, policy: PolicyState) -> list[PolicyState]:
-        """Return each member's of what has leaves [members, ...], on the host."""
+    def policies(self, state: TrainState) -> list[PolicyState]:
+        """Return each member's policy, on the host."""
+        return self.split(self.algorithm.policy(state))
+
+    def split(self, policy: PolicyState) -> list[PolicyState]:
+        """Return each member's part of what has leaves [members, ...], on the host."""
         policy = jax.tree.map(np.asarray, policy)
         return [jax.tree.map(lambda x, i=i: x[i], policy) for i in range(len(self.seeds))]
 

@@ -73,7 +73,7 @@ def restore(run_dir: str | os.PathLike[str], env_steps: int | str | None = None)
             raise UserError(f"env_steps: got {wanted!r}, expected a number or 'best'")
         learnt = program.algorithm.policy(program.abstract_state())
         steps, policy, _ = checkpoints.restore(learnt, wanted, partial=True)
-    return Restored(config, program, steps, program.policies(policy))
+    return Restored(config, program, steps, program.split(policy))
 
 
 def find_teacher(config: Config, folder: RunFolder | None = None) -> Teacher | None:

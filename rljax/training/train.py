@@ -282,7 +282,7 @@ class _Run:
 
     def _evaluate_members(self) -> None:
         """Evaluate every member, on the same episodes in every process."""
-        policies = self.program.policies(self.program.algorithm.policy(self.state))
+        policies = self.program.policies(self.state)
         members = []
         for seed, policy in zip(self.program.seeds, policies, strict=True):
             episodes = self._evaluate(policy, seed)

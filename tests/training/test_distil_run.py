@@ -152,7 +152,7 @@ def test_a_run_starts_from_anothers_parameters_and_moments(student: Result) -> N
     config = rich(network={"core_size": 6}, init_from=str(student.run_dir))
     program = make_program(config, jax.devices()[:1])
     state = begin(program, find_start(config, program))
-    for member, policy in enumerate(program.policies(program.algorithm.policy(state))):
+    for member, policy in enumerate(program.policies(state)):
         old = load_policy(student.run_dir, member=member).state
         chex.assert_trees_all_equal(policy, old)
         assert old.observation_moments.count[1] == 8 * STEPS
@@ -165,7 +165,7 @@ def test_all_members_start_from_the_only_one_and_go_on_without(tmp_path: Path) -
     two = plain(seeds=2, init_from=str(one))
     program = make_program(two, jax.devices()[:1])
     state = begin(program, find_start(two, program))
-    for policy in program.policies(program.algorithm.policy(state)):
+    for policy in program.policies(state):
         chex.assert_trees_all_equal(policy, load_policy(one).state)
     still = plain(total_steps=STEPS, init_from=str(one), ppo={"learning_rate": 1e-30})
     run = train(still, tmp_path / "run", console="silent")

@@ -80,7 +80,7 @@ def test_two_processes_train_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with socket.create_server(("localhost", 0)) as probe:
         port = probe.getsockname()[1]
     # No NPROC: the number of threads is ours to choose, and must not change exact bits.
-    free = {"XLA_FLAGS": "", "NPROC": ""}
+    free = {"XLA_FLAGS": "--xla_backend_optimization_level=0", "NPROC": ""}
     both = [start_python(_PROCESS, port, index, tmp_path, **free) for index in (0, 1)]
     metrics = tmp_path / "exact" / "metrics.jsonl"
     wait_for(lambda: metrics.is_file() and metrics.read_text().count("\n") >= 2, both[0])

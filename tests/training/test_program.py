@@ -41,14 +41,14 @@ def algorithm(core):
 
 
 @functools.cache
-def _program(core, devices, seeds, mode, exact):
+def _program(core, devices, seeds, mode, exact, same_bits):
     made = Program(algorithm(core), ENVS, jax.devices()[:devices], seeds, mode, exact)
-    made.compiler_options = EXACT if exact else {}
+    made.compiler_options = EXACT if exact or same_bits else {}
     return made
 
 
-def program(core="none", devices=1, seeds=(0,), mode="vmap", exact=False):
-    return _program(core, devices, seeds, mode, exact)
+def program(core="none", devices=1, seeds=(0,), mode="vmap", exact=False, same_bits=False):
+    return _program(core, devices, seeds, mode, exact, same_bits)
 
 
 def on_host(state):
@@ -148,7 +148,7 @@ def test_pmap_of_the_same_update(core):
     for leaf in jax.tree.leaves(state.params):
         np.testing.assert_array_equal(leaf, np.broadcast_to(leaf[0], leaf.shape))
     expected, _ = trained((3,), core, devices=devices)
-    chex.assert_trees_all_equal(member(state.params, 0), member(expected.params, 0))
+    chex.assert_trees_all_close(member(state.params, 0), member(expected.params, 0), atol=1e-5)
     np.testing.assert_allclose(
         state.actors.observation.reshape(ENVS, -1), expected.actors.observation[0], atol=1e-5
     )
@@ -156,8 +156,6 @@ def test_pmap_of_the_same_update(core):
 
 def test_gradients_are_right_under_checked_replication():
     # With check_vma the gradient of a replicated value is summed over devices by itself.
-    # FAILS until _where_needed (rljax/data/rollout.py) starts its loop from
-    # zeros_like(needed, float32): zeros(size) do not vary over devices, what the loop gives does.
     made = algorithm("none")
     mesh = jax.make_mesh((8,), (DATA,), (AxisType.Auto,), devices=jax.devices()[:8])
     shards = Shards(DATA, 8, made.blocks)
@@ -186,9 +184,9 @@ def alone(seed, chunks, **settings):
 
 
 def test_members_in_turn_are_each_alone():
-    together, rows = trained((3,), "gru", seeds=SEEDS, mode="map")
+    together, rows = trained((3,), "gru", seeds=SEEDS, mode="map", same_bits=True)
     for i, seed in enumerate(SEEDS):
-        state, its_rows = alone(seed, (3,))
+        state, its_rows = alone(seed, (3,), same_bits=True)
         chex.assert_trees_all_equal(member(together, i), state)
         np.testing.assert_array_equal(rows[i], its_rows)
     assert (rows[0] != rows[1]).any()
@@ -211,9 +209,9 @@ def test_members_over_devices_are_close_to_each_alone():
 
 
 def test_policies_are_those_of_the_members():
-    made = program("gru", seeds=SEEDS, mode="map")
+    made = program("gru", seeds=SEEDS, mode="map", same_bits=True)
     state = made.init()
-    policies = made.policies(made.algorithm.policy(state))
+    policies = made.policies(state)
     assert len(policies) == 2
     for i, policy in enumerate(policies):
         chex.assert_trees_all_equal(policy.params, member(on_host(state).params, i))
@@ -236,8 +234,8 @@ def test_one_trace_for_all_chunks():
     made = program()
     assert made.traces == 1 and made.compile_s > 0
     assert made.compile() is made.compile()
-    trained((3,), "gru", seeds=SEEDS, mode="map")
-    assert program("gru", seeds=SEEDS, mode="map").traces == 1
+    trained((3,), "gru", seeds=SEEDS, mode="map", same_bits=True)
+    assert program("gru", seeds=SEEDS, mode="map", same_bits=True).traces == 1
 
 
 def test_the_state_is_donated():
