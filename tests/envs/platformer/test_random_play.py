@@ -1,6 +1,11 @@
-"""Ten million frames of random inputs over all generators of the starter bank."""
+"""Random inputs over all generators of the starter bank, for frames by the million.
+
+``RLJAX_RANDOM_STEPS=1e7 pytest tests/envs/platformer/test_random_play.py`` plays that many.
+"""
 
 import functools
+import math
+import os
 
 import jax
 import jax.numpy as jnp
@@ -13,13 +18,14 @@ from envs_jax.platformer.state import DEAD
 from envs_jax.platformer.suites import load
 from helpers import optimised
 
-COPIES, FRAMES, HOLD = 3, 9_300, 6  # of 360 levels
+COPIES, HOLD = 3, 6  # of 360 levels
+TOTAL = float(os.environ.get("RLJAX_RANDOM_STEPS", "2e6"))
 
 
 @pytest.mark.slow
 def test_nobody_leaves_the_level_and_all_stays_finite():
     bank = load("starter")
-    assert len(bank) * COPIES * FRAMES >= 10_000_000
+    length = HOLD * math.ceil(TOTAL / (len(bank) * COPIES * HOLD))
     levels = jax.tree.map(jnp.asarray, compile_levels(bank.maps))
     number = jnp.tile(jnp.arange(len(bank)), COPIES)
     fresh = jax.vmap(start, (None, 0))(levels, number)
@@ -44,7 +50,7 @@ def test_nobody_leaves_the_level_and_all_stays_finite():
             return (world, bounds, is_finite), ended
 
         keys = jax.random.split(key)
-        shape = (FRAMES // HOLD, len(number))
+        shape = (length // HOLD, len(number))
         horizontal = jax.random.randint(keys[0], shape, -1, 2).repeat(HOLD, 0)
         jump = jax.random.bernoulli(keys[1], 0.5, shape).repeat(HOLD, 0)
         first = jnp.stack([world.ninja.x, world.ninja.y])
