@@ -23,6 +23,7 @@ _HELP = """Play episodes of a quadruped, and say how well it follows commands.
   locomotion.py RUN --levels        also who gets through what terrain, level by level
   locomotion.py RUN --mujoco 20     also in MuJoCo, on flat ground
   locomotion.py RUN --forget        with the recurrent state zeroed in every step
+  locomotion.py RUN --hide scan     with this part of the observation zeroed
   locomotion.py RUN RUN RUN         each, and their median, lowest and highest
 
 No noise is taken away: the policy meets what it was trained with, pushes included.
@@ -38,6 +39,7 @@ def _parser() -> Parser:
     add("--levels", action="store_true", help="play every level of the terrain for 20 s")
     add("--mujoco", type=int, default=0, metavar="N", help="episodes in MuJoCo")
     add("--forget", action="store_true", help="zero the recurrent state in every step")
+    add("--hide", metavar="PART", help="zero this part of the observation")
     parser.add_policy_options()
     add("--seed", type=int, default=0, metavar="S", help="of the episodes")
     add("--json", action="store_true", help="print the result as one line of JSON")
@@ -81,9 +83,13 @@ def _assess(run: str, options: Namespace) -> dict[str, Any]:
     from envs_jax.quadruped.env import SUBSTEPS
 
     env, params = envs_jax.make(_WORLD, **trained.params)
+    if options.hide is not None:
+        _check_seen(options.hide, env.observation_space(params), policy.config.network.inputs)
 
     def decide(carry: Any, seen: Any, reset: Any, key: Any) -> tuple[Any, Any]:
         forgets = jnp.ones_like(reset) if options.forget else reset
+        if options.hide is not None:
+            seen = {**seen, options.hide: jnp.zeros_like(seen[options.hide])}
         return policy.algorithm.act(policy.state, carry, seen, forgets, None)
 
     carry = policy.initial_carry(options.episodes)
@@ -103,7 +109,7 @@ def _assess(run: str, options: Namespace) -> dict[str, Any]:
         from envs_jax.quadruped.mjcf import walk_in_mujoco
 
         def act(carry: Any, seen: Any, reset: Any) -> tuple[Any, Any]:
-            return policy.algorithm.act(policy.state, carry, seen, reset, None)
+            return decide(carry, seen, reset, None)
 
         alone = policy.initial_carry(1)
         try:
@@ -112,6 +118,14 @@ def _assess(run: str, options: Namespace) -> dict[str, Any]:
             raise UserError(f"--mujoco: {error}") from None
         result["MuJoCo"] = tracking(walks)
     return result
+
+
+def _check_seen(part: str, space: Any, inputs: tuple[str, ...]) -> None:
+    from envs_jax.spaces import PRIVILEGED
+
+    seen = [name for name in inputs or space.spaces if name != PRIVILEGED]
+    if part not in seen:
+        raise UserError(f"--hide {part}: expected what the policy sees: {', '.join(seen)}")
 
 
 def _show(results: dict[str, Any]) -> None:

@@ -97,6 +97,11 @@ def test_a_policy_that_forgets_walks_otherwise(untrained: Path, told: dict[str, 
     assert forgetful["velocity_error"] != told["flat or any level"]["velocity_error"]
 
 
+def test_a_policy_walks_otherwise_without_its_scan(untrained: Path, told: dict[str, Any]) -> None:
+    blind = told_of(untrained, "--hide", "scan")["flat or any level"]
+    assert blind["velocity_error"] != told["flat or any level"]["velocity_error"]
+
+
 def test_a_table_for_a_person(told: dict[str, Any], capsys: Any) -> None:
     none = dict.fromkeys(told["flat or any level"]) | {"falls": 1.0, "episodes": 16}
     results = {"a run": told, "another": {"flat or any level": none}}
@@ -156,6 +161,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["{run}", "--mujoco", "1"], "trained on terrain; expected a run on flat ground"),
         (["{run}", "--env-steps", "100"], "the nearest is at 0"),
         (["{run}", "--env-steps", "last"], "got 'last', expected a number of env_steps, or best"),
+        (["{run}", "--hide", "depth"], "what the policy sees: proprioception, scan"),
         (["{run}", "--level"], "unrecognized arguments: --level"),
     ],
 )
