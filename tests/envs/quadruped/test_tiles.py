@@ -5,13 +5,14 @@ import itertools
 import numpy as np
 import pytest
 
-from envs_jax.quadruped.courses import DEPTH, RUN_OUT, RUN_UP
+from envs_jax.quadruped.courses import DEPTHS, RUN_OUT, RUN_UP
 from envs_jax.quadruped.kinds import KINDS, tile_heights
 from envs_jax.quadruped.tiles import PLATFORM, Grid
 
 GRID = Grid(160, 0.05)
 MIDDLE = GRID.size // 2
 DIFFICULTIES = (0.0, 0.5, 1.0)
+WITH_PITS = ("gaps", "parkour")
 COURSES = [name for name, kind in KINDS.items() if kind.directed]
 SEEDS = range(5)
 
@@ -22,6 +23,19 @@ seeds = pytest.mark.parametrize("seed", SEEDS)
 def build(name, seed, difficulty, grid=GRID):
     """Heights without roughness."""
     return KINDS[name].build(np.random.default_rng(seed), difficulty, grid)
+
+
+def pit(heights):
+    """Height of a tile's pits; one for all of them."""
+    lowest = heights[:, 0].min()  # beside the stones
+    assert -DEPTHS[1] <= lowest <= -DEPTHS[0]
+    return lowest
+
+
+def test_pits_are_of_all_depths():
+    for name in WITH_PITS:
+        depths = [-pit(build(name, seed, 0.5)) for seed in range(50)]
+        assert min(depths) < 0.25 and max(depths) > 0.95
 
 
 def runs(profile):
@@ -91,7 +105,7 @@ def test_gaps_have_their_width_and_depth(seed, difficulty):
     heights = build("gaps", seed, difficulty)
     assert (heights == heights[:, :1]).all()
     levels, lengths = runs(heights[:, 0])
-    np.testing.assert_array_equal(levels, [0.0, *[-DEPTH, 0.0] * (len(levels) // 2)])
+    np.testing.assert_array_equal(levels, [0.0, *[pit(heights), 0.0] * (len(levels) // 2)])
     gaps, ground = lengths[1::2], lengths[2:-1:2] * GRID.cell
     # From edge to edge, which are half a cell from what lies deep on either side.
     np.testing.assert_array_equal(gaps + 1, round((0.1 + 0.7 * difficulty) / GRID.cell))
@@ -133,12 +147,12 @@ def test_steps_go_up_and_then_down(seed, difficulty):
 @ends
 def test_stones_are_tilted_by_turns(seed, difficulty):
     heights = build("parkour", seed, difficulty)
-    is_pit = heights == -DEPTH
+    is_pit = heights == pit(heights)
     start, stop = np.flatnonzero(is_pit.any(1))[[0, -1]]
     assert start == round(RUN_UP / GRID.cell)
     tilts = []
     for row in heights[start : stop + 1]:
-        (stone,) = np.nonzero(row != -DEPTH)
+        (stone,) = np.nonzero(row != pit(heights))
         if not stone.size:
             continue
         assert np.ptp(stone) + 1 == stone.size and 19 <= stone.size <= 21  # 1 m
@@ -159,10 +173,11 @@ def test_stones_are_tilted_by_turns(seed, difficulty):
 @pytest.mark.parametrize("difficulty", DIFFICULTIES)
 @pytest.mark.parametrize("name", COURSES)
 def test_a_course_can_be_crossed_on_its_middle(name, seed, difficulty):
-    profile = build(name, seed, difficulty)[:, MIDDLE]
+    heights = build(name, seed, difficulty)
+    profile, bottom = heights[:, MIDDLE], pit(heights) if name in WITH_PITS else -np.inf
     through = GRID.size - round(RUN_OUT / GRID.cell)
     assert profile[:through].any() and not profile[through:].any()
-    levels, lengths = runs(profile == -DEPTH)
+    levels, lengths = runs(profile == bottom)
     widest = {"gaps": 0.1 + 0.7 * difficulty, "parkour": 0.1 + 0.3 * difficulty}.get(name, 0.0)
     assert lengths[levels].max(initial=0) * GRID.cell <= widest + 0.026
     highest = {
@@ -170,7 +185,7 @@ def test_a_course_can_be_crossed_on_its_middle(name, seed, difficulty):
         "steps": 0.1 + 0.35 * difficulty,
         "parkour": 0.4 * difficulty,  # from one stone to the next, each up to 0.2 d at the middle
     }.get(name, 0.0)
-    climbs = np.abs(np.diff(profile[profile != -DEPTH]))
+    climbs = np.abs(np.diff(profile[profile != bottom]))
     assert climbs.max() <= highest + 1e-9
 
 
