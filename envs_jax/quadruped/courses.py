@@ -20,8 +20,8 @@ START = 1.0
 RUN_OUT = 0.5
 """Level ground at the upper end, m: a robot whose middle gets there is through."""
 DEPTHS = (0.2, 1.0)
-"""Of gaps and pits, m, least and most; each tile has its own. A leg gets out of the shallow ones, so
-there is something to be learnt before gaps are stepped over."""
+"""Of gaps and pits, m, least and most; each tile has its own. A leg gets out of the shallow ones,
+so there is something to be learnt before gaps are stepped over."""
 
 _STONE_WIDTH = 1.0  # m
 
