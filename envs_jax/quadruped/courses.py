@@ -11,7 +11,7 @@ import numpy as np
 
 from envs_jax.quadruped.tiles import Grid, Heights
 
-__all__ = ["DEPTHS", "RUN_OUT", "RUN_UP", "START", "gaps", "hurdles", "parkour", "steps"]
+__all__ = ["RUN_OUT", "RUN_UP", "START", "gaps", "hurdles", "parkour", "pit_depth", "steps"]
 
 RUN_UP = 2.0
 """Length of the platform at the lower end, m."""
@@ -19,20 +19,26 @@ START = 1.0
 """Where on it a robot starts, m from the lower end: so far it is level in every direction."""
 RUN_OUT = 0.5
 """Level ground at the upper end, m: a robot whose middle gets there is through."""
-DEPTHS = (0.2, 1.0)
-"""Of gaps and pits, m, least and most; each tile has its own. A leg gets out of the shallow ones,
-so there is something to be learnt before gaps are stepped over."""
 
 _STONE_WIDTH = 1.0  # m
+
+
+def pit_depth(difficulty: float) -> float:
+    """Of gaps and of the pit around stones, m; extreme-parkour draws 0.2 to 1 m for each tile.
+
+    A leg gets out of the shallow ones, so that there is something to be learnt before gaps are
+    stepped over. Here the lowest levels have them, for a small map has few tiles of a kind.
+    """
+    return 0.2 + 0.8 * difficulty
 
 
 def gaps(rng: np.random.Generator, difficulty: float, grid: Grid) -> Heights:
     """Gaps of 0.1 + 0.7 d m, or two cells if that is less, with 0.8 to 1.5 m of ground before."""
     # From edge to edge a gap is a cell wider than what lies deep, for its walls are ramps.
-    width, depth = 0.1 + 0.7 * difficulty - grid.cell, rng.uniform(*DEPTHS)
+    width = 0.1 + 0.7 * difficulty - grid.cell
     heights = np.zeros((grid.size, grid.size))
     for span in _obstacles(rng, grid, (width, width), (0.8, 1.5)):
-        heights[span] = -depth
+        heights[span] = -pit_depth(difficulty)
     return heights
 
 
@@ -65,7 +71,7 @@ def parkour(rng: np.random.Generator, difficulty: float, grid: Grid) -> Heights:
     length, clear = (0.9 - 0.3 * difficulty, 1.0 - 0.2 * difficulty), (0.0, 0.1 + 0.3 * difficulty)
     spans = _obstacles(rng, grid, length, clear)
     heights = np.zeros((grid.size, grid.size))
-    heights[grid.cells(RUN_UP) : spans[-1].stop] = -rng.uniform(*DEPTHS)
+    heights[grid.cells(RUN_UP) : spans[-1].stop] = -pit_depth(difficulty)
     across = (np.arange(grid.size) - (grid.size - 1) / 2) * grid.cell
     side = rng.choice((-1.0, 1.0))
     for span in spans:

@@ -5,14 +5,13 @@ import itertools
 import numpy as np
 import pytest
 
-from envs_jax.quadruped.courses import DEPTHS, RUN_OUT, RUN_UP
+from envs_jax.quadruped.courses import RUN_OUT, RUN_UP, pit_depth
 from envs_jax.quadruped.kinds import KINDS, tile_heights
 from envs_jax.quadruped.tiles import PLATFORM, Grid
 
 GRID = Grid(160, 0.05)
 MIDDLE = GRID.size // 2
 DIFFICULTIES = (0.0, 0.5, 1.0)
-WITH_PITS = ("gaps", "parkour")
 COURSES = [name for name, kind in KINDS.items() if kind.directed]
 SEEDS = range(5)
 
@@ -23,19 +22,6 @@ seeds = pytest.mark.parametrize("seed", SEEDS)
 def build(name, seed, difficulty, grid=GRID):
     """Heights without roughness."""
     return KINDS[name].build(np.random.default_rng(seed), difficulty, grid)
-
-
-def pit(heights):
-    """Height of a tile's pits; one for all of them."""
-    lowest = heights[:, 0].min()  # beside the stones
-    assert -DEPTHS[1] <= lowest <= -DEPTHS[0]
-    return lowest
-
-
-def test_pits_are_of_all_depths():
-    for name in WITH_PITS:
-        depths = [-pit(build(name, seed, 0.5)) for seed in range(50)]
-        assert min(depths) < 0.25 and max(depths) > 0.95
 
 
 def runs(profile):
@@ -105,7 +91,9 @@ def test_gaps_have_their_width_and_depth(seed, difficulty):
     heights = build("gaps", seed, difficulty)
     assert (heights == heights[:, :1]).all()
     levels, lengths = runs(heights[:, 0])
-    np.testing.assert_array_equal(levels, [0.0, *[pit(heights), 0.0] * (len(levels) // 2)])
+    np.testing.assert_array_equal(
+        levels, [0.0, *[-pit_depth(difficulty), 0.0] * (len(levels) // 2)]
+    )
     gaps, ground = lengths[1::2], lengths[2:-1:2] * GRID.cell
     # From edge to edge, which are half a cell from what lies deep on either side.
     np.testing.assert_array_equal(gaps + 1, round((0.1 + 0.7 * difficulty) / GRID.cell))
@@ -147,12 +135,12 @@ def test_steps_go_up_and_then_down(seed, difficulty):
 @ends
 def test_stones_are_tilted_by_turns(seed, difficulty):
     heights = build("parkour", seed, difficulty)
-    is_pit = heights == pit(heights)
+    is_pit = heights == -pit_depth(difficulty)
     start, stop = np.flatnonzero(is_pit.any(1))[[0, -1]]
     assert start == round(RUN_UP / GRID.cell)
     tilts = []
     for row in heights[start : stop + 1]:
-        (stone,) = np.nonzero(row != pit(heights))
+        (stone,) = np.nonzero(row != -pit_depth(difficulty))
         if not stone.size:
             continue
         assert np.ptp(stone) + 1 == stone.size and 19 <= stone.size <= 21  # 1 m
@@ -173,8 +161,8 @@ def test_stones_are_tilted_by_turns(seed, difficulty):
 @pytest.mark.parametrize("difficulty", DIFFICULTIES)
 @pytest.mark.parametrize("name", COURSES)
 def test_a_course_can_be_crossed_on_its_middle(name, seed, difficulty):
-    heights = build(name, seed, difficulty)
-    profile, bottom = heights[:, MIDDLE], pit(heights) if name in WITH_PITS else -np.inf
+    profile = build(name, seed, difficulty)[:, MIDDLE]
+    bottom = -pit_depth(difficulty) if name in ("gaps", "parkour") else -np.inf
     through = GRID.size - round(RUN_OUT / GRID.cell)
     assert profile[:through].any() and not profile[through:].any()
     levels, lengths = runs(profile == bottom)
