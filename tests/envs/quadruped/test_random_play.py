@@ -164,9 +164,10 @@ def check(met: Extremes) -> None:
     assert not met.broken.any()
     assert (met.up < 5.0).all(), met.up  # m/s
     assert (met.above < 1.5).all(), met.above  # m
-    # Thrown about by its motors a robot strikes the ground at metres a second, and comes out again.
-    for part in (met.foot, met.knee, met.corner):
-        assert (part < 0.15).all(), part
+    # Thrown about by its motors a robot strikes the ground, its feet at up to 30 m/s, which is 12 cm
+    # in a step of the physics, and comes out again.
+    for part, most in ((met.foot, 0.25), (met.knee, 0.25), (met.corner, 0.1)):
+        assert (part < most).all(), part
     assert (met.sunk < 0.3).all(), met.sunk
     # It was played: everybody was thrown about, and lay on the ground.
     assert (met.up > 0.5).all() and (met.corner > 0).all() and (met.joint > 5).all()
