@@ -164,7 +164,7 @@ def check(met: Extremes) -> None:
     assert not met.broken.any()
     assert (met.up < 5.0).all(), met.up  # m/s
     assert (met.above < 1.5).all(), met.above  # m
-    # Thrown about by its motors a robot strikes the ground, its feet at up to 30 m/s, which is 12 cm
+    # Thrown about by its motors a robot strikes the ground, feet at up to 30 m/s, which is 12 cm
     # in a step of the physics, and comes out again.
     for part, most in ((met.foot, 0.25), (met.knee, 0.25), (met.corner, 0.1)):
         assert (part < most).all(), part
