@@ -133,10 +133,9 @@ def test_parameters_are_equal_on_every_device():
     assert [shard.data.shape for shard in observation.addressable_shards] == [(1, 2, 4)] * 8
 
 
-@pytest.mark.parametrize("core", ["none", pytest.param("gru", marks=pytest.mark.slow)])
-def test_pmap_of_the_same_update(core):
+def test_pmap_of_the_same_update():
     devices = 8
-    made = algorithm(core)
+    made = algorithm("none")
     shards = Shards(DATA, devices, made.blocks)
     state = jax.jit(made.init)(jax.random.key(0), jnp.arange(ENVS))
     actors = jax.tree.map(lambda x: x.reshape((devices, -1) + x.shape[1:]), state.actors)
@@ -147,7 +146,7 @@ def test_pmap_of_the_same_update(core):
     state = on_host(state)
     for leaf in jax.tree.leaves(state.params):
         np.testing.assert_array_equal(leaf, np.broadcast_to(leaf[0], leaf.shape))
-    expected, _ = trained((3,), core, devices=devices)
+    expected, _ = trained((3,), devices=devices)
     chex.assert_trees_all_close(member(state.params, 0), member(expected.params, 0), atol=1e-5)
     np.testing.assert_allclose(
         state.actors.observation.reshape(ENVS, -1), expected.actors.observation[0], atol=1e-5

@@ -173,16 +173,15 @@ def check(met: Extremes) -> None:
     assert (met.up > 0.5).all() and (met.corner > 0).all() and (met.joint > 5).all()
 
 
-@pytest.mark.parametrize(
-    ("changes", "steps"),
-    [(ENDLESS, 200_000), pytest.param(COMMON, 600_000, marks=pytest.mark.slow)],
-)
-def test_many_steps(changes, steps):
+@pytest.mark.slow
+def test_many_steps():
+    """Of those who lie on when they have fallen, and of those who start again."""
     each = 100
-    chunks = round(steps / (each * len(KINDS) * CHUNK))
-    met = player(each, cell=0.1, levels=3)(changes, chunks, seed=0)
-    show(met)
-    check(met)
+    play = player(each, cell=0.1, levels=3)
+    for changes, steps in ((ENDLESS, 2e5), (COMMON, 4e5)):
+        met = play(changes, round(steps / (each * len(KINDS) * CHUNK)), seed=0)
+        show(met)
+        check(met)
 
 
 @pytest.mark.slow
