@@ -19,7 +19,7 @@ from envs_jax.platformer.suites import load
 from helpers import optimised
 
 COPIES, HOLD = 3, 6  # of 360 levels
-TOTAL = float(os.environ.get("RLJAX_RANDOM_STEPS", "1e6"))
+TOTAL = float(os.environ.get("RLJAX_RANDOM_STEPS", "2e6"))
 
 
 @pytest.mark.slow
