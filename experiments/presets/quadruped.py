@@ -81,7 +81,7 @@ def _levels() -> CurriculumConfig:
 def quadruped_flat(scale: Scale = "tiny") -> Config:
     """Quadruped-v1 on level ground: follow commanded velocities."""
     params: dict[str, Any] = {"whole_body": False}
-    return _config("quadruped_flat", scale, 9_000_000, 200_000_000, params)
+    return _config("quadruped_flat", scale, 4_000_000, 200_000_000, params)
 
 
 def quadruped_rough(scale: Scale = "tiny") -> Config:
