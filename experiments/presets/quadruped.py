@@ -81,7 +81,12 @@ def _levels() -> CurriculumConfig:
 def quadruped_flat(scale: Scale = "tiny") -> Config:
     """Quadruped-v1 on level ground: follow commanded velocities."""
     params: dict[str, Any] = {"whole_body": False}
-    return _config("quadruped_flat", scale, 4_000_000, 200_000_000, params)
+    config = _config("quadruped_flat", scale, 3_500_000, 200_000_000, params)
+    if scale == "full":
+        return config
+    # Standing meets half of all commands and costs nothing. At 1e-3 two of five runs stood until
+    # 3 M steps; at this rate they walk after 1.2 M.
+    return dataclasses.replace(config, ppo=dataclasses.replace(config.ppo, learning_rate=2e-3))
 
 
 def quadruped_rough(scale: Scale = "tiny") -> Config:
