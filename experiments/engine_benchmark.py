@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import resource
 import statistics
@@ -15,14 +16,18 @@ import numpy as np
 from experiments.cli import OK, Parser, command, numbers, positive, print_table
 
 _DT, _SUBSTEPS, _STEPS = 0.004, 5, 25
+_GROUNDS = ("flat", "height map")
+_BODIES = ("feet", "whole body")
 
 _HELP = """Time control steps of a quadruped (5 x 4 ms): our engine, C MuJoCo, MJX.
 
   engine_benchmark.py                          ours alone
+  engine_benchmark.py --forms                  both of its forms: phases apart (CPU) and fused (GPU)
   engine_benchmark.py --mujoco --mjx           beside others (extra mujoco, package mujoco-mjx)
 
 Robots hold their home pose with random disturbances, on flat ground or on a height map of 1600 x
-1600 nodes 5 cm apart (100 x 100 for the others). CPU time counts all threads; compiling is apart.
+1600 nodes 5 cm apart (100 x 100 for the others). Seconds are of processor time, all threads
+counted, on a CPU and of wall clock on an accelerator; compiling is apart.
 """
 
 
@@ -30,6 +35,9 @@ def _parser() -> Parser:
     parser = Parser(_HELP)
     add = parser.add_argument
     add("--num-envs", type=numbers, metavar="B,...", default=[1024])
+    add("--ground", choices=_GROUNDS, help="default: each")
+    add("--body", choices=_BODIES, help="of ours, what touches the ground; default: each")
+    add("--forms", action="store_true", help="also the form for the other kind of device")
     add("--mujoco", action="store_true", help="also C MuJoCo, one thread")
     add("--mjx", action="store_true", help="also MJX, its JAX implementation")
     add("--repeat", type=positive, metavar="N", default=5, help="timings, of which the median")
@@ -43,20 +51,30 @@ def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     from rljax.core.runtime import prepare
 
-    prepare()
+    prepare(cache_dir="")  # compiling is measured, too
     import jax
 
-    jax.config.update("jax_enable_compilation_cache", False)
+    on_cpu = jax.default_backend() == "cpu"
+    clock = _processor if on_cpu else time.perf_counter
+    forms: dict[str, bool | None] = {"": None}
+    if options.forms:
+        forms[" fused" if on_cpu else " apart"] = not on_cpu
+    grounds = [options.ground] if options.ground else _GROUNDS
+    bodies = [options.body] if options.body else _BODIES
     rows = []
     for batch in options.num_envs:
-        for ground in ("flat", "height map"):
-            for body in ("feet", "whole body"):
-                rows.append(_time(f"ours, {body}", ground, batch, _ours, options.repeat))
+        for ground in grounds:
+            for body in bodies:
+                for form, apart in forms.items():
+                    ours = functools.partial(_ours, whole_body=body != "feet", apart=apart)
+                    name = f"ours{form}, {body}"
+                    rows.append(_time(name, ground, batch, ours, options.repeat, clock))
             if options.mjx:
-                rows.append(_time("MJX, feet", ground, min(batch, 256), _mjx, options.repeat))
+                few = min(batch, 256)
+                rows.append(_time("MJX, feet", ground, few, _mjx, options.repeat, clock))
     if options.mujoco:
-        for ground in ("flat", "height map"):
-            rows.append(_time("C MuJoCo, feet", ground, 1, _mujoco, options.repeat))
+        for ground in grounds:
+            rows.append(_time("C MuJoCo, feet", ground, 1, _mujoco, options.repeat, _processor))
     if options.json:
         print(json.dumps(rows))
     else:
@@ -66,25 +84,31 @@ def main(argv: list[str]) -> int:
 
 
 def _time(
-    engine: str, ground: str, batch: int, make: Callable[..., Any], repeat: int
+    engine: str,
+    ground: str,
+    batch: int,
+    make: Callable[[str, int], tuple[Callable[[], Any], float]],
+    repeat: int,
+    clock: Callable[[], float],
 ) -> dict[str, Any]:
     """Steps of `batch` robots; ``make`` gives what runs `_STEPS` of them and seconds to compile."""
     print(f"timing {engine} on {ground}", file=sys.stderr, flush=True)
-    run, compile_s = make(engine, ground, batch)
+    run, compile_s = make(ground, batch)
     run()
     costs = []
     for _ in range(repeat):
-        before = _cpu()
+        before = clock()
         run()
-        costs.append((_cpu() - before) / (_STEPS * batch))
+        costs.append((clock() - before) / (_STEPS * batch))
     cost = statistics.median(costs)
     return {
         "engine": engine,
         "ground": ground,
         "robots": batch,
         "compile s": round(compile_s, 1),
-        "CPU us/step": round(cost * 1e6, 2),
-        "steps/CPU-s": round(1 / cost),
+        "clock": "processor" if clock is _processor else "wall",
+        "us/step": round(cost * 1e6, 3),
+        "steps/s": round(1 / cost),
     }
 
 
@@ -96,7 +120,9 @@ def _heights(nodes: int) -> Any:
     return HeightMap(heights, np.float32(0.05), middle)
 
 
-def _ours(engine: str, ground: str, batch: int) -> tuple[Callable[[], Any], float]:
+def _ours(
+    ground: str, batch: int, *, whole_body: bool, apart: bool | None
+) -> tuple[Callable[[], Any], float]:
     import jax
     import jax.numpy as jnp
 
@@ -121,8 +147,16 @@ def _ours(engine: str, ground: str, batch: int) -> tuple[Callable[[], Any], floa
         targets = robot.home + 0.2 * jax.random.normal(key, (batch, 4, 3))
 
         def one(body: Any, target: Any) -> Any:
-            whole = "whole" in engine
-            return simulate(body, target, robot, surface, _DT, _SUBSTEPS, whole_body=whole)[0]
+            return simulate(
+                body,
+                target,
+                robot,
+                surface,
+                _DT,
+                _SUBSTEPS,
+                whole_body=whole_body,
+                apart=apart,
+            )[0]
 
         return jax.vmap(one)(bodies, targets), None
 
@@ -131,7 +165,7 @@ def _ours(engine: str, ground: str, batch: int) -> tuple[Callable[[], Any], floa
     return _compiled(lambda b: jax.lax.scan(step, b, keys)[0], bodies)
 
 
-def _mjx(engine: str, ground: str, batch: int) -> tuple[Callable[[], Any], float]:
+def _mjx(ground: str, batch: int) -> tuple[Callable[[], Any], float]:
     try:
         from mujoco import mjx
     except ImportError:
@@ -157,7 +191,7 @@ def _mjx(engine: str, ground: str, batch: int) -> tuple[Callable[[], Any], float
     return _compiled(lambda d: jax.lax.scan(step, d, keys)[0], many)
 
 
-def _mujoco(engine: str, ground: str, batch: int) -> tuple[Callable[[], Any], float]:
+def _mujoco(ground: str, batch: int) -> tuple[Callable[[], Any], float]:
     try:
         import mujoco
     except ImportError:
@@ -211,7 +245,8 @@ def _missing(name: str, package: str) -> Exception:
     return UserError(f"{name} is not installed: pip install {package}")
 
 
-def _cpu() -> float:
+def _processor() -> float:
+    """Seconds of processor time that this process has taken, all threads together."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
 

@@ -6,6 +6,7 @@ processes that tests start, unless they set their own.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -23,6 +24,8 @@ _FLAGS = (
     "--xla_cpu_collective_call_terminate_timeout_seconds=60",
     # Most of what tests compile runs for a moment only; see `helpers.optimised` for the rest.
     "--xla_backend_optimization_level=0",
+    # A worker has one core: several threads for one program only cost.
+    "--xla_cpu_parallel_codegen_split_count=1",
     # JAX 0.11 has the newer emitters of kernels alone, and refuses an option that it does not know.
     # With the older ones the tests' programs, of many small kernels, compile three times as fast.
     *(("--xla_cpu_use_fusion_emitters=false",) if version("jax").startswith("0.10.") else ()),
@@ -40,6 +43,12 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(cache.mkdir("xla"))))
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+def pytest_collection_finish() -> None:
+    """Take what was imported out of the garbage collector's rounds: tracing sets off many."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -60,8 +69,6 @@ def few_programs() -> Iterator[None]:
     yield
     mappings = Path("/proc/self/maps")
     if mappings.exists() and mappings.read_bytes().count(b"\n") > _MOST_MAPPINGS:
-        import gc
-
         import jax
 
         jax.clear_caches()

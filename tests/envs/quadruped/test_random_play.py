@@ -1,7 +1,8 @@
 """Random actions on every kind of terrain: all stays finite, nobody is shot up, nobody sinks in.
 
 ``RLJAX_RANDOM_STEPS=1e7 pytest -s -k record tests/envs/quadruped/test_random_play.py`` plays that
-many steps on each kind, on the map that robots are trained on, and prints what it has met.
+many steps on each kind, on the map that robots are trained on, and prints what it has met;
+``RLJAX_RANDOM_SEED`` (0) draws other ones.
 """
 
 import functools
@@ -191,6 +192,7 @@ def test_many_steps():
 def test_for_the_record(changes):
     each = 200
     steps = float(os.environ["RLJAX_RANDOM_STEPS"])
-    met = player(each)(changes, round(steps / (each * CHUNK)), seed=2)
+    seed = int(os.environ.get("RLJAX_RANDOM_SEED", "0"))
+    met = player(each)(changes, round(steps / (each * CHUNK)), seed)
     show(met)
     check(met)
